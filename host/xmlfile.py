@@ -1,0 +1,115 @@
+"""Safe reading of XML with line numbers, and atomic writing; the one home of lxml."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TypeAlias
+
+from lxml import etree
+
+from host.errors import StoreUnavailableError, XmlError
+
+Element: TypeAlias = etree._Element
+"""An XML element; read it through the functions here."""
+
+MAX_BYTES = 32 * 1024 * 1024
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
+
+
+def parse_xml(data: bytes, *, name: str, max_bytes: int = MAX_BYTES) -> Element:
+    """Parse a document and give its root; ``name`` stands in messages.
+
+    Refuses more than ``max_bytes``, a DOCTYPE, more than 256 levels, anything malformed or wrongly encoded,
+    and never reads another file. Raises XmlError with ``name:line``.
+    """
+    if len(data) > max_bytes:
+        raise XmlError(
+            f"the file has {len(data):,} bytes; at most {max_bytes:,} are read",
+            where=name,
+            hint="split it by <include>",
+        )
+    parser = etree.XMLParser(
+        resolve_entities="internal", no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
+    )
+    try:
+        root = etree.fromstring(data, parser, base_url=name)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise XmlError(f"not well-formed XML: {_reason(error)}", where=f"{name}:{line}") from error
+    if root.getroottree().docinfo.internalDTD is not None or root.getroottree().docinfo.doctype:
+        raise XmlError("a DOCTYPE is not allowed", where=f"{name}:1", hint="remove it; entities are never used")
+    return root
+
+
+def read_xml(path: Path, *, max_bytes: int = MAX_BYTES) -> Element:
+    """Parse a file; raises XmlError, also if it cannot be read."""
+    try:
+        if path.stat().st_size > max_bytes:
+            raise XmlError(
+                f"the file has {path.stat().st_size:,} bytes; at most {max_bytes:,} are read",
+                where=str(path),
+                hint="split it by <include>",
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise XmlError(f"cannot be read: {error.strerror}", where=str(path)) from error
+    return parse_xml(data, name=str(path), max_bytes=max_bytes)
+
+
+def line_of(element: Element) -> int:
+    """Give the line an element starts on, from 1; 0 for one that was not read from a file."""
+    return int(element.sourceline or 0)
+
+
+def local_name(element: Element) -> str:
+    """Give an element's name without its namespace."""
+    return etree.QName(element).localname
+
+
+def namespace(element: Element) -> str | None:
+    """Give an element's namespace, or None."""
+    return etree.QName(element).namespace
+
+
+def elements(parent: Element) -> Iterator[Element]:
+    """Give the child elements in order, without comments and processing instructions."""
+    return parent.iterchildren(tag=etree.Element)
+
+
+def serialize(root: Element, *, encoding_declared: bool = False) -> bytes:
+    """Give the whole document, comments outside the root included, as UTF-8 with a declaration and final newline."""
+    body = etree.tostring(root.getroottree(), encoding="utf-8", xml_declaration=False)
+    head = b'<?xml version="1.0" encoding="utf-8"?>\n' if encoding_declared else b'<?xml version="1.0"?>\n'
+    return head + body.strip() + b"\n"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Replace a file so that after any crash it is wholly the old one or wholly the new one.
+
+    Writes beside it, flushes to disk, renames, flushes the folder. Raises StoreUnavailableError; then the
+    old file is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            temporary.chmod(path.stat().st_mode & 0o7777)
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StoreUnavailableError(f"cannot be written: {error.strerror}", where=str(path)) from error
+
+
+def _reason(error: Exception) -> str:
+    text = error.msg if isinstance(error, etree.XMLSyntaxError) and error.msg else str(error)
+    return text.split(", line ")[0]
