@@ -11,7 +11,7 @@ from lxml import etree
 
 from host.errors import StoreUnavailableError, XmlError
 
-Element: TypeAlias = etree._Element
+Element: TypeAlias = etree._Element  # noqa: SLF001  # lxml names its public type so
 """An XML element; read it through the functions here."""
 
 MAX_BYTES = 32 * 1024 * 1024

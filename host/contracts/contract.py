@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 
-class Contract(ABC):
+class Contract(ABC):  # noqa: B024  # a marker; its subclasses declare what is promised
     """Marks contracts: a class is one when ``Contract`` is among its direct bases.
 
     A provider is a concrete class that inherits contracts. Its constructor's annotations say what it needs:
