@@ -1,0 +1,1 @@
+"""How jobs run here: knows contracts, no implementation; enters by plugin.py like any plugin."""

@@ -1,0 +1,1 @@
+"""Booting: configuration, catalogue, container, lifecycle."""

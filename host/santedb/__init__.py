@@ -1,0 +1,1 @@
+"""SanteDB's words, once: type names, schedule XML and their meaning here."""

@@ -1,0 +1,1 @@
+"""One conformance suite per contract; subclass it and supply the fixture."""

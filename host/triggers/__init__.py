@@ -1,0 +1,1 @@
+"""When: pure functions from a schedule to its fire times."""
