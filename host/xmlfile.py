@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from lxml import etree
 
@@ -13,6 +13,9 @@ from host.errors import StoreUnavailableError, XmlError
 
 Element: TypeAlias = etree._Element  # noqa: SLF001  # lxml names its public type so
 """An XML element; read it through the functions here."""
+
+Schema: TypeAlias = etree.XMLSchema
+"""A compiled XSD; use it through ``schema_errors``."""
 
 MAX_BYTES = 32 * 1024 * 1024
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -58,6 +61,26 @@ def read_xml(path: Path, *, max_bytes: int = MAX_BYTES) -> Element:
     return parse_xml(data, name=str(path), max_bytes=max_bytes)
 
 
+class SchemaError(NamedTuple):
+    """One finding of a schema: the line, the element's XPath from the validated one, and libxml2's own words."""
+
+    line: int
+    path: str
+    message: str
+
+
+def compile_schema(root: Element) -> Schema:
+    """Compile an XSD of our own; never one from outside, because compiling follows imports."""
+    return etree.XMLSchema(root)
+
+
+def schema_errors(schema: Schema, element: Element) -> Sequence[SchemaError]:
+    """Validate an element and what is below it as a document of its own; empty when it fits."""
+    if schema.validate(element):
+        return ()
+    return [SchemaError(entry.line, entry.path or "/*", entry.message) for entry in schema.error_log]
+
+
 def line_of(element: Element) -> int:
     """Give the line an element starts on, from 1; 0 for one that was not read from a file."""
     return int(element.sourceline or 0)
@@ -76,6 +99,18 @@ def namespace(element: Element) -> str | None:
 def elements(parent: Element) -> Iterator[Element]:
     """Give the child elements in order, without comments and processing instructions."""
     return parent.iterchildren(tag=etree.Element)
+
+
+def new_element(
+    name: str, *, namespace: str | None = None, prefixes: Mapping[str | None, str] | None = None
+) -> Element:
+    """Make an element; ``prefixes`` are namespaces it declares: ``{prefix, or None for the default: namespace}``."""
+    return etree.Element(etree.QName(namespace, name), nsmap=dict(prefixes or {}))
+
+
+def canonical(element: Element) -> bytes:
+    """Give the exclusive canonical form of an element (W3C xml-exc-c14n): equal for equal content, without comments."""
+    return etree.tostring(element, method="c14n", exclusive=True, with_comments=False)
 
 
 def serialize(root: Element, *, encoding_declared: bool = False) -> bytes:

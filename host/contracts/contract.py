@@ -5,7 +5,10 @@ from __future__ import annotations
 from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Contract(ABC):  # noqa: B024  # a marker; its subclasses declare what is promised
@@ -41,6 +44,10 @@ class Service(ABC):  # noqa: B024  # every method has a meaningful default
 
     async def stop(self) -> None:  # noqa: B027  # most services release nothing
         """Release. Safe without ``start``, after a failed one, and twice."""
+
+    def background(self) -> Sequence[asyncio.Task[None]]:
+        """Give the tasks that work between ``start`` and ``stop``; the end of one stops the host with an error."""
+        return ()
 
     def check(self) -> Sequence[Finding]:
         """Say what an operator should know of its health now; quick, no I/O, empty when all is well."""

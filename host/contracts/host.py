@@ -24,6 +24,14 @@ class DataDirectory(Contract):
         """Give this incarnation's identity: host name, boot and a random part; never the same twice."""
 
 
+class ConfigurationFiles(Contract):
+    """The files a host was configured by."""
+
+    @abstractmethod
+    def files(self) -> Sequence[Path]:
+        """Give them, absolute: the main file first, then what it includes, in file order."""
+
+
 class HostState(StrEnum):
     """Where a host stands."""
 
@@ -93,6 +101,10 @@ class HostControl(Contract):
     @abstractmethod
     async def drain(self, *, by: str | None = None) -> None:
         """Start no run any more, let active ones end within the drain time, then stop. Returns at once."""
+
+
+class ControlFace(Contract):
+    """A way in for the command line, by the values of the contracts it serves; nobody calls it."""
 
 
 class HostBackup(Contract):

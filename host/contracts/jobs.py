@@ -114,7 +114,7 @@ class JobCatalogue(Contract):
 class JobManagerService(Contract):
     """Registered jobs and their schedules (SanteDB: IJobManagerService, all of it).
 
-    ``job`` is a job id, a type name or an alias everywhere; an unknown one raises JobNotFoundError.
+    ``job`` is a job id, a type name, an alias or an unambiguous name everywhere; another raises JobNotFoundError.
     """
 
     @abstractmethod

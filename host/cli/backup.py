@@ -1,0 +1,57 @@
+"""``jobhost backup`` and ``jobhost restore``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import click
+
+from host.cli.connect import ConnectedHost
+from host.cli.options import config_option, json_option, on_host
+from host.cli.output import heading, print_json, print_line
+
+
+@click.command()
+@click.option(
+    "--to",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("backups"),
+    show_default=True,
+    help="Folder of the archives.",
+)
+@click.option("--keep", type=click.IntRange(1), default=7, show_default=True, help="Archives to keep in the folder.")
+@json_option
+@on_host
+async def backup(host: ConnectedHost, *, folder: Path, keep: int, as_json: bool) -> None:
+    """Let the running host write and verify an archive of its configuration, schedules and stores."""
+    report = await host.backup.create(Path(os.path.abspath(folder)), keep=keep)
+    if as_json:
+        print_json(report)
+        return
+    print_line(f"{report.archive}: {report.files} files, {report.bytes:,} bytes")
+    for name in report.deleted:
+        print_line(f"deleted {name}")
+
+
+@click.command()
+@click.argument("archive", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@config_option
+@json_option
+def restore(*, archive: Path, config: Path, as_json: bool) -> None:
+    """Put an archive back in place of what CONFIG keeps; only while no host runs on it."""
+    from host.kernel.backup import restore as put_back
+
+    report = asyncio.run(put_back(config, archive))
+    if as_json:
+        print_json(report)
+        return
+    for name in report.files:
+        print_line(f"restored {name}")
+    for name in report.configuration:
+        print_line(f"unpacked to compare: {name}")
+    heading("The next start would catch up" if report.would_catch_up else "The next start would catch up with nothing")
+    for line in report.would_catch_up:
+        print_line(f"  {line}")

@@ -1,0 +1,50 @@
+"""How a command that failed tells it: one message for people on stderr, and an exit status for programs."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from typing import IO, Any
+
+import click
+
+from host.cli.text import clean
+from host.errors import EXIT_STATUS, HostError, Problem
+
+
+class Failure(click.ClickException):
+    """A message, and the exit status to end with."""
+
+    def __init__(self, text: str, exit_code: int) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code  # type: ignore[misc]  # click reads it from the instance
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the message to stderr."""
+        head = "error:" if "NO_COLOR" in os.environ else click.style("error:", fg="red", bold=True)
+        click.echo(f"{head} {self.message}", file=file, err=True)
+
+
+def failure_of(error: Exception) -> Exception:
+    """Give what click should end with: a Failure, or the error itself where click knows better."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, HostError):
+        return Failure(_text_of(error), EXIT_STATUS[error.kind])
+    if isinstance(error, click.ClickException | click.exceptions.Exit | click.Abort | BrokenPipeError):
+        return error
+    if os.environ.get("JOBHOST_DEBUG"):
+        return Failure("".join(traceback.format_exception(error)), 1)
+    message = clean(f"{type(error).__name__}: {error}").splitlines()
+    return Failure(f"{message[0]}\n  hint: this is a defect; JOBHOST_DEBUG=1 shows where it happened", 1)
+
+
+def _text_of(error: HostError) -> str:
+    lines = [clean(error.message)]
+    lines += [f"  where: {clean(error.where)}"] if error.where else []
+    lines += [f"  hint: {clean(error.hint)}"] if error.hint else []
+    return "\n".join([*lines, *map(_line_of, error.problems)])
+
+
+def _line_of(problem: Problem) -> str:
+    return f"  - {clean(str(problem))}"

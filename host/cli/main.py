@@ -1,0 +1,55 @@
+"""The root of the command line: what commands there are, and how every failure ends."""
+
+from __future__ import annotations
+
+import click
+
+from host.cli.failures import failure_of
+from host.cli.lazy import LazyGroup
+
+COMMANDS = {
+    "serve": ("host.cli.serve:serve", "Run the host until it is stopped."),
+    "check": ("host.cli.check:check", "Say what a configuration would do, without running it."),
+    "status": ("host.cli.status:status", "Show how the running host is."),
+    "jobs": ("host.cli.jobs:jobs", "See, register, start, cancel and pause jobs."),
+    "runs": ("host.cli.runs:runs", "See, follow, cancel and retry runs."),
+    "schedule": ("host.cli.schedules:schedule", "See and set when jobs run."),
+    "drain": ("host.cli.status:drain", "Let active runs end, then stop the host."),
+    "backup": ("host.cli.backup:backup", "Write an archive of everything the host keeps."),
+    "restore": ("host.cli.backup:restore", "Put an archive back in place, while no host runs."),
+    "plugins": ("host.cli.check:plugins", "List the installed plugins."),
+}
+"""``{command: (where it is, its line of help)}``; the line stands here so that ``--help`` imports none of them."""
+
+
+class Root(LazyGroup):
+    """Turns whatever goes wrong into one clear message and an exit status; never a traceback."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            ctx.exit(130)
+        except Exception as error:  # the last resort of a program that talks to people
+            raise failure_of(error) from error
+
+
+@click.group(
+    cls=Root,
+    lazy=COMMANDS,
+    plugin_commands="host.commands",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="jobhost", message="jobhost %(version)s")
+def root() -> None:
+    """Host for background jobs.
+
+    Commands that speak with a running host find it by --data DIR, by --config FILE, by JOBHOST_DATA or JOBHOST_CONFIG,
+    or by config/santedb.config.xml.
+    """
+
+
+def main() -> None:
+    """Run the command line; ends the process."""
+    root(prog_name="jobhost")

@@ -1,0 +1,134 @@
+"""Everything that is printed for people or programs goes through here; the one home of rich."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from host.cli.text import clean
+from host.model.runs import JobRun, RunState
+from host.wire import to_wire
+
+WIDE = 200
+"""Columns where the output is no terminal and COLUMNS does not say."""
+
+_STYLES = {
+    RunState.PENDING: "yellow",
+    RunState.SCHEDULED: "yellow",
+    RunState.QUEUED: "yellow",
+    RunState.STARTING: "blue",
+    RunState.RUNNING: "blue",
+    RunState.COMPLETED: "green",
+    RunState.FAILED: "red",
+    RunState.CANCELLED: "magenta",
+    RunState.SKIPPED: "dim",
+    RunState.QUARANTINED: "bold red",
+}
+
+Cell = str | Text
+
+
+def print_line(text: Cell = "") -> None:
+    """Print text as it is, wrapped by the terminal alone."""
+    console().print(_cell(text), soft_wrap=True)
+
+
+def print_json(value: object) -> None:
+    """Print a value as indented JSON, as it crosses wires."""
+    print(json.dumps(to_wire(value), indent=2, ensure_ascii=False))
+
+
+def print_json_line(value: object) -> None:
+    """Print a value as one line of JSON, at once."""
+    print(json.dumps(to_wire(value), ensure_ascii=False), flush=True)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str, text: str | None = None) -> None:
+    """Print rows under columns, or the sentence ``empty``; only the ``text`` column may take several lines."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
+    for name in columns:
+        if name == text:
+            table.add_column(name, overflow="fold", min_width=12)
+        else:
+            table.add_column(name, no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*map(_cell, row))
+    if table.row_count:
+        console().print(table)
+    else:
+        print_line(empty)
+
+
+def print_facts(facts: Iterable[tuple[str, Cell]]) -> None:
+    """Print names and values below each other; values that are empty or ``-`` are left out."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, show_edge=False)
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column(overflow="fold")
+    for name, value in facts:
+        if str(value) not in {"", "-"}:
+            table.add_row(name, _cell(value))
+    console().print(table)
+
+
+def state_of(run: JobRun | None) -> Text:
+    """Give a run's state in its colour, with the reason where it says more."""
+    if run is None:
+        return Text("never run", style="dim")
+    text = run.state.value
+    if run.state is RunState.RUNNING and run.progress is not None:
+        text += f" {run.progress:.0%}"
+    if run.reason is not None and run.state is not RunState.CANCELLED:
+        text += f" ({run.reason.value})"
+    return Text(text + (" stuck" if run.is_stuck else ""), style=_STYLES[run.state])
+
+
+def warning(text: str) -> Text:
+    """Give text that asks for a look."""
+    return Text(clean(text), style="yellow")
+
+
+def failure(text: str) -> Text:
+    """Give text that says something is wrong."""
+    return Text(clean(text), style="red")
+
+
+def joined(*parts: Cell) -> Text:
+    """Give several texts as one, each in its colour."""
+    return Text.assemble(*map(_cell, parts))
+
+
+def heading(text: str) -> None:
+    """Print a title with an empty line before it."""
+    console().print(Text(f"\n{clean(text)}", style="bold"))
+
+
+def progress_bar() -> Progress:
+    """Give a bar for one run; it shows nothing unless the output is a terminal."""
+    place = console()
+    return Progress(
+        TextColumn("{task.fields[state]}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+        console=place,
+        transient=True,
+        disable=not place.is_terminal,
+    )
+
+
+def console() -> Console:
+    """Give the output: colours on a terminal only and never with NO_COLOR; nothing in text is markup."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
+    return Console(markup=False, highlight=False, emoji=False, width=width)
+
+
+def _cell(value: Cell) -> Text:
+    return value if isinstance(value, Text) else Text(clean(value))

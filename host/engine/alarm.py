@@ -1,0 +1,26 @@
+"""Waiting for "look" or for a time, whichever comes first, without a task."""
+
+from __future__ import annotations
+
+import asyncio
+
+
+class Alarm:
+    """One waiter at a time; ``ring`` before ``wait`` is not lost."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def ring(self) -> None:
+        """End the present wait, or the next one at once."""
+        self._event.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until it rings, at most this long; at once for zero or less if it has not rung."""
+        if not self._event.is_set() and seconds > 0:
+            handle = asyncio.get_running_loop().call_later(seconds, self._event.set)
+            try:
+                await self._event.wait()
+            finally:
+                handle.cancel()
+        self._event.clear()

@@ -1,0 +1,140 @@
+"""Submitting and steering runs of this host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from host.contracts.bus import MessageBus
+from host.contracts.clock import Clock
+from host.contracts.engine import Dispatcher, JobDirectory, Scheduler
+from host.contracts.jobs import RunControl
+from host.contracts.registry import JobRegistry, Pause
+from host.contracts.runs import JobRunReader, JobRunWriter
+from host.engine.requests import repeat_request, request_of
+from host.errors import InvalidRequestError, RunNotFoundError, RunStateError
+from host.model.messages import JobsChanged, RunsChanged
+from host.model.runs import CancelResult, JobRun, RunState
+from host.model.submissions import RunSubmission
+
+
+class HostedRunControl(RunControl):
+    """Run control over the run store; wakes the dispatcher at once."""
+
+    is_default = True
+
+    def __init__(
+        self,
+        directory: JobDirectory,
+        reader: JobRunReader,
+        writer: JobRunWriter,
+        registry: JobRegistry,
+        dispatcher: Dispatcher,
+        scheduler: Scheduler,
+        bus: MessageBus,
+        clock: Clock,
+    ) -> None:
+        self._directory = directory
+        self._reader = reader
+        self._writer = writer
+        self._registry = registry
+        self._dispatcher = dispatcher
+        self._scheduler = scheduler
+        self._bus = bus
+        self._clock = clock
+
+    async def submit(self, submissions: Sequence[RunSubmission]) -> Sequence[UUID]:
+        """Accept runs of registered jobs, all or none."""
+        find = self._directory.find
+        requests = [request_of(find(submission.job), submission) for submission in submissions]
+        ids = await self._writer.submit(requests)
+        self._look()
+        return ids
+
+    async def cancel(self, run_id: UUID, *, by: str | None = None) -> CancelResult:
+        """Cancel a run, or ask it to stop."""
+        results = await self._writer.request_cancel([run_id], by=by)
+        if not results:
+            run = await self._existing(run_id)
+            raise RunStateError(f"run {run_id} is {run.state} already", hint="a finished run never changes")
+        self._dispatcher.cancel(run_id)
+        self._look()
+        return results[0]
+
+    async def retry(self, run_id: UUID, *, by: str | None = None) -> UUID:
+        """Submit a finished run anew."""
+        run = await self._existing(run_id)
+        if not run.state.is_final:
+            raise RunStateError(f"run {run_id} is {run.state}", hint="only a finished run can be run again")
+        job = self._directory.find(run.job_type)
+        ids = await self._writer.submit([repeat_request(job, run, by)])
+        self._look()
+        return ids[0]
+
+    async def amend(
+        self,
+        run_id: UUID,
+        *,
+        priority: int | None = None,
+        not_before: datetime | None = None,
+        is_locked: bool | None = None,
+    ) -> JobRun:
+        """Change a waiting run, or lock a run against retention."""
+        run = await self._writer.amend(run_id, priority=priority, not_before=not_before, is_locked=is_locked)
+        self._look()
+        return run
+
+    async def release(self, run_id: UUID) -> JobRun:
+        """Let a PENDING run go."""
+        run = await self._existing(run_id)
+        if run.state is not RunState.PENDING:
+            raise RunStateError(f"run {run_id} is {run.state}, not pending", hint="only a held run can be released")
+        released = await self._writer.amend(run_id, release=True)
+        self._look()
+        return released
+
+    async def pause(self, scope: str, *, reason: str, by: str | None = None) -> bool:
+        """Start nothing more of everything, a job or a schedule."""
+        pause = Pause(scope=self._scope(scope), reason=reason, by=by, at=self._clock.now())
+        changed = await self._registry.pause(pause)
+        await self._pauses_changed()
+        return changed
+
+    async def resume(self, scope: str, *, by: str | None = None) -> bool:  # kept for the audit trail
+        """End a pause."""
+        changed = await self._registry.resume(self._scope(scope))
+        await self._pauses_changed()
+        return changed
+
+    async def _pauses_changed(self) -> None:
+        await self._scheduler.pauses_changed()
+        self._bus.publish(JobsChanged())
+        self._look()
+
+    def _scope(self, scope: str) -> str:
+        kind, _, name = scope.partition(":")
+        if scope == "all":
+            return scope
+        if kind == "job" and name:
+            return f"job:{self._directory.find(name).job_type}"
+        if kind == "schedule" and name:
+            return f"schedule:{_uuid(name)}"
+        raise InvalidRequestError(f"{scope!r} is no scope", hint="use all, job:<job> or schedule:<schedule id>")
+
+    async def _existing(self, run_id: UUID) -> JobRun:
+        run = await self._reader.run(run_id)
+        if run is None:
+            raise RunNotFoundError(f"no run has the id {run_id}", hint="jobhost runs list shows the latest")
+        return run
+
+    def _look(self) -> None:
+        self._dispatcher.wake()
+        self._bus.publish(RunsChanged())
+
+
+def _uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidRequestError(f"{text!r} is no schedule id", hint="jobhost schedule list shows them") from None

@@ -1,0 +1,58 @@
+"""Decisions without side effects: which missed fire times run, and when a failed run is tried again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from host.model.runs import RunReason
+from host.model.schedules import JobSchedule, MisfirePolicy
+from host.triggers.missed import all_missed, latest_missed
+from host.triggers.trigger import Trigger
+
+MISSED_CAP = 1000
+"""Missed fire times are counted up to this many."""
+ALL_WINDOW = timedelta(days=1)
+"""How far back policy ALL looks unless the schedule says otherwise."""
+ALL_LIMIT = 100
+"""Policy ALL fires at most this many at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fire:
+    """One fire time to record."""
+
+    fire_time: datetime
+    missed: int = 0
+    skip: RunReason | None = None
+
+
+def decide_missed(
+    schedule: JobSchedule, trigger: Trigger, *, after: datetime, now: datetime, catch_up: bool = True
+) -> tuple[list[Fire], datetime | None]:
+    """Decide what becomes of the fire times in ``(after, now]``.
+
+    Returns the fires, oldest first, and the latest fire time considered (None if there was none).
+    """
+    if schedule.misfire_window is not None:
+        after = max(after, now - schedule.misfire_window)
+    latest, count, _ = latest_missed(trigger, after=after, now=now, cap=MISSED_CAP)
+    if latest is None:
+        return [], None
+    if not catch_up or schedule.misfire is MisfirePolicy.SKIP:
+        return [Fire(fire_time=latest, missed=count - 1, skip=RunReason.MISFIRE)], latest
+    if schedule.misfire is MisfirePolicy.LATEST:
+        return [Fire(fire_time=latest, missed=count - 1)], latest
+    if schedule.misfire_window is None:
+        after = max(after, now - ALL_WINDOW)
+    times = all_missed(trigger, after=after, now=now, limit=ALL_LIMIT)
+    return [Fire(fire_time=time) for time in times] or [Fire(fire_time=latest, missed=count - 1)], latest
+
+
+def retry_delay(attempt: int, fraction: float) -> timedelta:
+    """Give how long to wait after failed attempt ``attempt`` (from 1): doubling from 1 s to 5 min.
+
+    ``fraction`` in [0, 1) spreads it over the upper half, so that runs which failed together part.
+    """
+    seconds = min(300.0, 2.0 ** min(attempt - 1, 20))
+    return timedelta(seconds=seconds * (0.5 + fraction / 2))

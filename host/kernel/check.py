@@ -1,0 +1,143 @@
+"""Saying what a configuration file would do, without doing it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from host.contracts.host import PluginInfo
+from host.errors import ConfigurationError, HostError, Problem
+from host.kernel.builtin import HostStartOptions
+from host.kernel.catalogue import Catalogue, load_catalogue
+from host.kernel.config import HostConfig, bind_settings, read_configuration
+from host.kernel.foresee import foresee
+from host.kernel.graph import Resolution, resolve
+from host.kernel.host import Host
+from host.kernel.wiring import contracts_of
+from host.local.directory import DataDirectorySettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRow:
+    """One provider or job that a configuration names, or gets by default."""
+
+    name: str
+    kind: str
+    where: str
+    known: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """Everything a check found."""
+
+    file: str
+    providers: tuple[CheckRow, ...] = ()
+    jobs: tuple[CheckRow, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    """What keeps the host from starting."""
+    unknown: tuple[Problem, ...] = ()
+    """Providers, jobs and sections without an equivalent here; ``serve --skip-unknown`` leaves them out."""
+    warnings: tuple[Problem, ...] = ()
+    would_run: tuple[str, ...] = ()
+    """What would run by itself: jobs with their start type and their schedules in force."""
+    is_clean: bool = False
+
+
+def check_configuration(config: Path) -> CheckReport:
+    """Read, resolve and wire a configuration, and report; never raises for what a file may contain."""
+    catalogue = load_catalogue()
+    try:
+        parsed = read_configuration(config, environment=os.environ)
+    except ConfigurationError as error:
+        return CheckReport(file=str(config), problems=_problems(error))
+    resolution = resolve(parsed, catalogue)
+    problems, host = _build(parsed, catalogue)
+    unknown = (*resolution.unknown_providers, *resolution.unknown_jobs, *_unknown_sections(parsed))
+    broken = tuple(
+        Problem(message=f"plugin {plugin.name} ({plugin.distribution}) could not be loaded: {plugin.error}")
+        for plugin in catalogue.plugins
+        if plugin.error
+    )
+    return CheckReport(
+        file=str(config),
+        providers=_provider_rows(parsed, catalogue, host),
+        jobs=_job_rows(resolution),
+        problems=problems,
+        unknown=unknown,
+        warnings=(*parsed.warnings, *broken),
+        would_run=_would_run(resolution, catalogue, host) if host else (),
+        is_clean=not problems and not unknown,
+    )
+
+
+def list_plugins() -> Sequence[PluginInfo]:
+    """Give the installed plugins, also those that fail to load."""
+    return load_catalogue().plugins
+
+
+def data_directory(config: Path) -> Path:
+    """Give the data directory of a configuration; raises ConfigurationError."""
+    return bind_settings(DataDirectorySettings, read_configuration(config, environment=os.environ)).path
+
+
+def _build(config: HostConfig, catalogue: Catalogue) -> tuple[tuple[Problem, ...], Host | None]:
+    try:
+        host = Host(config, catalogue, skip_unknown=True, options=HostStartOptions())
+    except ConfigurationError as error:
+        return _problems(error), None
+    except HostError as error:
+        return (Problem(message=error.message, where=error.where, hint=error.hint),), None
+    return (), host
+
+
+def _problems(error: ConfigurationError) -> tuple[Problem, ...]:
+    return error.problems or (Problem(message=error.message, where=error.where, hint=error.hint),)
+
+
+def _unknown_sections(config: HostConfig) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(message=f"section {name} has no equivalent", where=where) for name, where in config.unknown_sections
+    )
+
+
+def _provider_rows(config: HostConfig, catalogue: Catalogue, host: Host | None) -> tuple[CheckRow, ...]:
+    rows = []
+    for provider in config.providers:
+        classes = catalogue.providers.get(provider.type, [])
+        contracts = ", ".join(contract.__name__ for cls in classes for contract in contracts_of(cls))
+        rows.append(
+            CheckRow(name=provider.type, kind="provider", where=provider.where, known=bool(classes), note=contracts)
+        )
+    if host is not None:
+        rows.extend(
+            CheckRow(name=info.type, kind="provider", where=info.source, known=True, note=", ".join(info.contracts))
+            for info in host.provider_infos()
+            if info.source == "default"
+        )
+    return tuple(rows)
+
+
+def _job_rows(resolution: Resolution) -> tuple[CheckRow, ...]:
+    return tuple(
+        CheckRow(
+            name=job.job_type,
+            kind="job",
+            where=job.where,
+            known=job_type is not None,
+            note=f"{job.start_type.value}" + (f", {job_type}" if job_type and job_type != job.job_type else ""),
+        )
+        for job, job_type in resolution.jobs
+    )
+
+
+def _would_run(resolution: Resolution, catalogue: Catalogue, host: Host) -> tuple[str, ...]:
+    try:
+        stored, timezone = asyncio.run(host.stored_schedules())
+    except HostError as error:
+        return (f"unknown: {error}",)
+    return foresee(resolution, catalogue.infos, stored, timezone)

@@ -1,0 +1,145 @@
+"""From configuration rows and the catalogue to a built container, with every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from host.contracts.contract import Contract
+from host.contracts.host import ControlFace, HostControl
+from host.contracts.jobs import Job, JobManagerService
+from host.errors import ConfigurationError, HostError, Problem, WiringError
+from host.kernel.backup import ArchiveBackup
+from host.kernel.builtin import HostConfigurationFiles, HostJobCatalogue, HostStartOptions
+from host.kernel.catalogue import Catalogue
+from host.kernel.config import HostConfig, bind_settings
+from host.kernel.container import Container
+from host.kernel.suggest import suggest
+from host.kernel.wiring import Plan, Row, contracts_of, plan_wiring
+from host.santedb.jobs import ConfiguredJob, JobConfiguration
+
+ROOTS: tuple[type[Contract], ...] = (JobManagerService, ControlFace)
+"""What every host has, from the configuration or by default."""
+
+
+@dataclass(slots=True)
+class Graph:
+    """A resolved configuration."""
+
+    plan: Plan
+    container: Container
+    warnings: tuple[Problem, ...] = ()
+
+
+@dataclass(slots=True)
+class Resolution:
+    """What a configuration names, held against the catalogue."""
+
+    rows: list[Row] = field(default_factory=list)
+    unknown_providers: list[Problem] = field(default_factory=list)
+    jobs: list[tuple[ConfiguredJob, str | None]] = field(default_factory=list)
+    """Each configured job with its job type, None where no plugin offers it."""
+    unknown_jobs: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def resolve(config: HostConfig, catalogue: Catalogue) -> Resolution:
+    """Hold every provider and job that a configuration names against the catalogue."""
+    resolution = Resolution()
+    seen: dict[type[Contract], str] = {}
+    for provider in config.providers:
+        classes = catalogue.providers.get(provider.type)
+        if classes is None:
+            resolution.unknown_providers.append(_unknown("provider", provider.type, provider.where, catalogue))
+        for cls in classes or ():
+            if cls in seen:
+                message = f"provider {provider.type} is listed twice, first at {seen[cls]}"
+                resolution.problems.append(Problem(message=message, where=provider.where, hint="remove one"))
+            else:
+                seen[cls] = provider.where
+                resolution.rows.append(Row(cls, provider.where))
+    _resolve_jobs(config, catalogue, resolution)
+    return resolution
+
+
+def build_graph(
+    config: HostConfig, catalogue: Catalogue, control: HostControl, *, skip_unknown: bool, options: HostStartOptions
+) -> Graph:
+    """Resolve, wire and construct; raises ConfigurationError with every problem found."""
+    resolution = resolve(config, catalogue)
+    unknown = [*resolution.unknown_providers, *resolution.unknown_jobs]
+    problems = [*resolution.problems, *(() if skip_unknown else unknown)]
+    jobs = HostJobCatalogue(catalogue)
+    built_in: list[Contract] = [jobs, options, HostConfigurationFiles(config.files), control]
+    rows = [Row(type(instance), "built-in", instance=instance) for instance in built_in]
+    try:
+        plan = plan_wiring([*rows, *resolution.rows], default_providers(catalogue), ROOTS)
+        container = Container(plan, lambda cls, name: bind_settings(cls, config, name=name))
+        container.build()
+        jobs.bind(container.job_factory)
+        _check_jobs(resolution, catalogue, container)
+    except ConfigurationError as error:
+        problems.extend(error.problems or [Problem(message=error.message, where=error.where, hint=error.hint)])
+    if problems:
+        raise ConfigurationError(f"{config.path} cannot be used", problems=problems)
+    return Graph(plan, container, (*config.warnings, *(unknown if skip_unknown else ())))
+
+
+def default_providers(catalogue: Catalogue) -> dict[type[Contract], list[type[Contract]]]:
+    """Give the classes that declare themselves default, by contract."""
+    defaults: dict[type[Contract], list[type[Contract]]] = {}
+    classes = {cls: None for offered in catalogue.providers.values() for cls in offered}
+    for cls in [*classes, ArchiveBackup]:
+        if cls.is_default:
+            for contract in contracts_of(cls):
+                defaults.setdefault(contract, []).append(cls)
+    return defaults
+
+
+def _resolve_jobs(config: HostConfig, catalogue: Catalogue, resolution: Resolution) -> None:
+    try:
+        configuration = bind_settings(JobConfiguration, config)
+    except ConfigurationError as error:
+        resolution.problems.extend(error.problems or [Problem(message=error.message, where=error.where)])
+        return
+    seen: dict[str, str] = {}
+    for job in configuration.jobs:
+        job_type = catalogue.resolve_job(job.job_type)
+        resolution.jobs.append((job, job_type))
+        if job_type is None:
+            resolution.unknown_jobs.append(_unknown("job", job.job_type, job.where, catalogue))
+        elif job_type in seen:
+            message = f"job {job.job_type} is configured twice, first at {seen[job_type]}"
+            resolution.problems.append(Problem(message=message, where=job.where, hint="remove one"))
+        else:
+            seen[job_type] = job.where
+
+
+def _check_jobs(resolution: Resolution, catalogue: Catalogue, container: Container) -> None:
+    problems = []
+    for job, job_type in resolution.jobs:
+        if job_type is None:
+            continue
+        cls: type[Job] = catalogue.jobs[job_type]
+        declared = len(cls.parameters)
+        if len(job.parameters) > declared:
+            message = f"job {job_type} takes {declared} parameters, {len(job.parameters)} are configured"
+            problems.append(Problem(message=message, where=job.where))
+        try:
+            container.job_factory(cls)
+        except HostError as error:
+            problems.append(Problem(message=error.message, where=job.where, hint=error.hint))
+    if problems:
+        raise WiringError("configured jobs cannot run", problems=problems)
+
+
+def _unknown(kind: str, name: str, where: str, catalogue: Catalogue) -> Problem:
+    known: Sequence[str] = [*catalogue.providers] if kind == "provider" else [*catalogue.names]
+    failed = [plugin for plugin in catalogue.plugins if plugin.error]
+    close = suggest(name, known)
+    hint = f"did you mean {close}?" if close else "jobhost plugins lists what is installed"
+    module = name.partition(":")[0].partition(".")[0]
+    for plugin in failed:
+        if module.replace("_", "-") in plugin.distribution.replace("_", "-") or len(failed) == 1:
+            hint = f"plugin {plugin.name!r} could not be loaded: {plugin.error}"
+    return Problem(message=f"unknown {kind} {name}", where=where, hint=hint)

@@ -1,0 +1,81 @@
+"""Running a host as a process: signals, ready line, drain, exit status."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from pathlib import Path
+
+import structlog
+
+from host.contracts.host import DataDirectory
+from host.kernel.host import Host
+from host.kernel.log import configure_logging
+
+logger = structlog.get_logger("host")
+
+SWITCH_INTERVAL_SECONDS = 0.0005
+"""How soon the store's thread gets its turn while the event loop is busy."""
+
+
+def serve(
+    config: Path,
+    *,
+    skip_unknown: bool = False,
+    catch_up: bool = True,
+    log_format: str = "console",
+    paused: bool = False,
+) -> int:
+    """Run a host until it is told to stop; 0 after an orderly stop. Raises HostError if it cannot start."""
+    configure_logging(log_format)
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    began = time.monotonic()
+    host = Host.from_file(
+        config,
+        skip_unknown=skip_unknown,
+        catch_up=catch_up,
+        paused="asked for at start" if paused else None,
+    )
+    return asyncio.run(_serve(host, began))
+
+
+async def _serve(host: Host, began: float) -> int:
+    main = asyncio.current_task()
+    assert main is not None
+    _on_signals(host, main)
+    try:
+        async with host:
+            directory = host.get(DataDirectory)
+            logger.info(
+                "host ready",
+                node=directory.node(),
+                data=str(directory.path()),
+                seconds=round(time.monotonic() - began, 2),
+            )
+            await host.wait_drain()
+            logger.info("host draining")
+            left = await host.finish_drain()
+            if left:
+                logger.warning("runs given back", count=left, hint="they start again with the next host")
+    except asyncio.CancelledError:
+        logger.warning("stopped at once")
+        return 0
+    logger.info("host stopped")
+    return 0
+
+
+def _on_signals(host: Host, main: asyncio.Task[object]) -> None:
+    loop = asyncio.get_running_loop()
+    received: list[int] = []
+
+    def stop() -> None:
+        received.append(1)
+        if len(received) == 1 and host.is_ready:
+            host.begin_drain()
+        else:
+            main.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)

@@ -1,0 +1,112 @@
+"""A real host process for acceptance tests, with the probe plugin installed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PLUGIN = Path(__file__).parent / "plugin"
+ROOT = Path(__file__).parents[2]
+JOBS = ("Free", "Exclusive", "Skipping", "AtMostOnce", "Threaded", "Progressing", "Bad")
+
+CONFIGURATION = """<?xml version="1.0" encoding="utf-8"?>
+<SanteDBConfiguration xmlns="http://santedb.org/configuration" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+  <section xsi:type="ApplicationServiceContextConfigurationSection">
+    <serviceProviders>
+      <add type="SanteDB.Core.Jobs.DefaultJobManagerService, SanteDB.Core.Api" />{providers}
+    </serviceProviders>
+  </section>
+  <section xsi:type="DataDirectoryConfigurationSection" path="data" />
+  <section xsi:type="HostConfigurationSection" drain="{drain}" />
+  {sections}
+  <section xsi:type="JobConfigurationSection">
+    <jobs>{jobs}
+    </jobs>
+  </section>
+</SanteDBConfiguration>
+"""
+
+
+class HostProcess:
+    """One configuration folder and at most one host process on it."""
+
+    def __init__(
+        self, folder: Path, *, jobs: str | None = None, drain: str = "PT5S", providers: str = "", sections: str = ""
+    ) -> None:
+        self.folder = folder
+        self.config = folder / "host.config.xml"
+        self.data = folder / "data"
+        self.probe_log = folder / "probe.log"
+        self.log = folder / "host.log"
+        if jobs is None:
+            jobs = "".join(f'\n      <add type="probe_jobs:{name}" startType="never" />' for name in JOBS)
+        text = CONFIGURATION.format(jobs=jobs, drain=drain, providers=providers, sections=sections)
+        self.config.write_text(text)
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def environment(self) -> dict[str, str]:
+        path = f"{PLUGIN}:{os.environ.get('PYTHONPATH', '')}".rstrip(":")
+        return {**os.environ, "PYTHONPATH": path, "PROBE_LOG": str(self.probe_log), "COLUMNS": "200", "NO_COLOR": "1"}
+
+    def start(self, *arguments: str, wait: bool = True) -> None:
+        with self.log.open("ab") as log:
+            self._offset = log.tell()
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "host", "serve", "--config", str(self.config), *arguments],
+                stdout=log,
+                stderr=log,
+                env=self.environment,
+                cwd=self.folder,
+            )
+        if wait:
+            self.wait_for("host ready")
+
+    def wait_for(self, text: str, seconds: float = 20) -> str:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            written = self.log.read_bytes()[self._offset :].decode(errors="replace")
+            if text in written:
+                return written
+            if self.process is not None and self.process.poll() is not None:
+                raise AssertionError(f"the host ended with {self.process.returncode}:\n{written}")
+            time.sleep(0.02)
+        raise AssertionError(f"{text!r} not seen in:\n{written}")
+
+    def terminate(self, seconds: float = 30) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
+
+    def run(self, *arguments: str, seconds: float = 60, ok: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command of the command line against this host."""
+        done = subprocess.run(
+            [sys.executable, "-m", "host", *arguments, "--config", str(self.config)],
+            capture_output=True,
+            text=True,
+            env=self.environment,
+            cwd=self.folder,
+            timeout=seconds,
+            check=False,
+        )
+        if ok:
+            assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def json(self, *arguments: str) -> object:
+        return json.loads(self.run(*arguments, "--json").stdout)
+
+    def probes(self) -> list[list[str]]:
+        if not self.probe_log.exists():
+            return []
+        return [line.split() for line in self.probe_log.read_text().splitlines()]
