@@ -31,6 +31,9 @@ T = TypeVar("T")
 MAX_FRAME_BYTES = 16 * 1024 * 1024
 MAX_CALLS = 100
 """Calls one connection may have unfinished at a time."""
+MAX_ERROR_TEXT = 4_000
+"""Characters of each text of an error that are sent."""
+MAX_PROBLEMS = 1_000
 
 _LENGTH = struct.Struct(">I")
 _log = logging.getLogger(__name__)
@@ -78,7 +81,7 @@ def error_to_wire(error: HostError) -> dict[str, object]:
         "hint": _text(error.hint),
         "problems": [
             {"message": _text(problem.message), "where": _text(problem.where), "hint": _text(problem.hint)}
-            for problem in error.problems
+            for problem in error.problems[:MAX_PROBLEMS]
         ],
     }
 
@@ -186,7 +189,7 @@ class CallServer:
         except HostError as error:
             await _send(writer, {"id": request.id, "error": error_to_wire(error)})
         except Exception as error:  # whatever a provider does, the connection goes on and the client is told
-            _log.exception("call failed", extra={"contract": request.contract, "method": request.method})
+            _log.exception("call failed: %s.%s", request.contract, request.method)
             hidden = HostError(f"internal error: {type(error).__name__}", hint="the host's log has the details")
             await _send(writer, {"id": request.id, "error": error_to_wire(hidden)})
 
@@ -331,8 +334,8 @@ def _frame(value: object) -> bytes:
 
 
 def _text(text: str | None) -> str | None:
-    """Give text that UTF-8 can hold: an error must always reach the other end."""
-    return None if text is None else text.encode(errors="replace").decode()
+    """Give text that UTF-8 and a frame can hold: an error must always reach the other end."""
+    return None if text is None else text[:MAX_ERROR_TEXT].encode(errors="replace").decode()
 
 
 def _encode_other(value: object) -> object:
@@ -344,6 +347,8 @@ def _encode_other(value: object) -> object:
 
 
 def _decode_other(kind: type, value: object) -> object:
+    if kind is object:
+        return value
     if issubclass(kind, Path) and isinstance(value, str):
         return kind(value)
     raise TypeError(f"{kind.__name__} is not carried")

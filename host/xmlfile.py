@@ -114,15 +114,17 @@ def canonical(element: Element) -> bytes:
 
 
 def serialize(root: Element, *, encoding_declared: bool = False) -> bytes:
-    """Give the whole document, comments outside the root included, as UTF-8 with a declaration and final newline."""
-    body = etree.tostring(root.getroottree(), encoding="utf-8", xml_declaration=False)
+    """Give the whole document as UTF-8, with a declaration; what stands outside the root has lines of its own."""
+    nodes = (*reversed(list(root.itersiblings(preceding=True))), root, *root.itersiblings())
+    body = b"\n".join(etree.tostring(node, encoding="utf-8", xml_declaration=False, with_tail=False) for node in nodes)
     head = b'<?xml version="1.0" encoding="utf-8"?>\n' if encoding_declared else b'<?xml version="1.0"?>\n'
     return head + body.strip() + b"\n"
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, like: Path | None = None) -> None:
     """Replace a file so that after any crash it is wholly the old one or wholly the new one.
 
+    Its permissions stay; a new file gets those of ``like``, if that exists.
     Writes beside it, flushes to disk, renames, flushes the folder. Raises StoreUnavailableError; then the
     old file is untouched.
     """
@@ -132,8 +134,9 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if path.exists():
-            temporary.chmod(path.stat().st_mode & 0o7777)
+        model = path if path.exists() else like
+        if model is not None and model.exists():
+            temporary.chmod(model.stat().st_mode & 0o7777)
         temporary.replace(path)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import click
@@ -17,7 +16,7 @@ from host.cli.output import heading, print_json, print_line
 @click.option(
     "--to",
     "folder",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=click.Path(path_type=Path, file_okay=False, resolve_path=True),
     default=Path("backups"),
     show_default=True,
     help="Folder of the archives.",
@@ -26,8 +25,11 @@ from host.cli.output import heading, print_json, print_line
 @json_option
 @on_host
 async def backup(host: ConnectedHost, *, folder: Path, keep: int, as_json: bool) -> None:
-    """Let the running host write and verify an archive of its configuration, schedules and stores."""
-    report = await host.backup.create(Path(os.path.abspath(folder)), keep=keep)
+    """Write an archive of everything the host keeps.
+
+    The running host writes and verifies it: its configuration, its schedules and its stores.
+    """
+    report = await host.backup.create(folder, keep=keep)
     if as_json:
         print_json(report)
         return
@@ -41,7 +43,11 @@ async def backup(host: ConnectedHost, *, folder: Path, keep: int, as_json: bool)
 @config_option
 @json_option
 def restore(*, archive: Path, config: Path, as_json: bool) -> None:
-    """Put an archive back in place of what CONFIG keeps; only while no host runs on it."""
+    """Put an archive back in place, while no host runs.
+
+    The stores that the configuration names are replaced and the previous files kept beside them; the configuration in
+    the archive is only unpacked, to compare.
+    """
     from host.kernel.backup import restore as put_back
 
     report = asyncio.run(put_back(config, archive))

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 @config_option
 @json_option
 def check(*, config: Path, as_json: bool) -> None:
-    """Say what a configuration would do, without running it; exit status 0 only if nothing is wrong."""
+    """Say what a configuration would do, without running it.
+
+    The exit status is 0 only if nothing is wrong, else 2.
+    """
     from host.kernel.check import check_configuration
 
     report = check_configuration(config)
@@ -48,7 +51,10 @@ def check(*, config: Path, as_json: bool) -> None:
 @located
 @json_option
 def plugins(*, data: Path | None, config: Path | None, as_json: bool) -> None:
-    """List the installed plugins, as the running host sees them or, without one, as the next would."""
+    """List the installed plugins.
+
+    As the running host sees them or, without one, as the next would.
+    """
     found = asyncio.run(_plugins(data, config))
     if as_json:
         print_json(found)

@@ -131,7 +131,7 @@ async def start(
     else:
         print_line(ending_of(run))
         for error in run.errors[-1:] if wait else ():
-            print_line(failure(error.traceback or error.error))
+            print_line(failure((error.traceback or error.error).rstrip()))
     if wait and run.state is not RunState.COMPLETED:
         raise click.exceptions.Exit(1)
 
@@ -147,7 +147,7 @@ async def cancel(host: ConnectedHost, *, job: str, as_json: bool) -> None:
         print_json(results)
         return
     rows = [(short_id(result.run_id), result.state.value) for result in results]
-    print_table(("RUN", "STATE"), rows, empty="the job has no unfinished run")
+    print_table(("RUN", "STATE"), rows, empty="the job has no unfinished run", text="STATE")
 
 
 @jobs.command()

@@ -50,16 +50,24 @@ def print_json_line(value: object) -> None:
     print(json.dumps(to_wire(value), ensure_ascii=False), flush=True)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str, text: str | None = None) -> None:
-    """Print rows under columns, or the sentence ``empty``; only the ``text`` column may take several lines."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str, text: str, is_cut: bool = False
+) -> None:
+    """Print rows under columns, or the sentence ``empty``.
+
+    Where the width is too small, the ``text`` column takes several lines, or is cut; the others stay whole.
+    """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
     for name in columns:
         if name == text:
-            table.add_column(name, overflow="fold", min_width=12)
+            table.add_column(name, overflow="fold", min_width=8)
         else:
             table.add_column(name, no_wrap=True, overflow="ellipsis")
     for row in rows:
-        table.add_row(*map(_cell, row))
+        cells = list(map(_cell, row))
+        cells[columns.index(text)].no_wrap = is_cut
+        cells[columns.index(text)].overflow = "ellipsis" if is_cut else "fold"
+        table.add_row(*cells)
     if table.row_count:
         console().print(table)
     else:
@@ -87,6 +95,11 @@ def state_of(run: JobRun | None) -> Text:
     if run.reason is not None and run.state is not RunState.CANCELLED:
         text += f" ({run.reason.value})"
     return Text(text + (" stuck" if run.is_stuck else ""), style=_STYLES[run.state])
+
+
+def is_narrow() -> bool:
+    """Say whether the output has room for the most needed columns only."""
+    return console().width < 100
 
 
 def warning(text: str) -> Text:

@@ -17,6 +17,7 @@ from host.cli.output import (
     Cell,
     failure,
     heading,
+    is_narrow,
     joined,
     print_facts,
     print_json,
@@ -100,12 +101,11 @@ async def list_runs(
     if as_json:
         print_json({"runs": found, "next_cursor": page.next_cursor})
         return
-    print_table(
-        ("RUN", "JOB", "STATE", "WHEN", "TOOK", "STATUS"),
-        [_row(run, jobs) for run in found],
-        empty="no run",
-        text="STATUS",
+    columns = (
+        ("RUN", "JOB", "STATE", "WHEN", "STATUS") if is_narrow() else ("RUN", "JOB", "STATE", "WHEN", "STATUS", "TOOK")
     )
+    rows = [_row(run, jobs)[: len(columns)] for run in found]
+    print_table(columns, rows, empty="no run", text="STATUS", is_cut=True)
     if page.next_cursor:
         print_line(f"more: --cursor {page.next_cursor}")
 
@@ -195,7 +195,7 @@ async def retry(host: ConnectedHost, *, run: str, as_json: bool) -> None:
 def _row(run: JobRun, jobs: dict[UUID, JobInfo]) -> tuple[Cell, ...]:
     took = duration(run.duration) if run.duration is not None else "-"
     text = run.status_text or (run.errors[-1].error if run.errors and run.state is not RunState.COMPLETED else "")
-    return short_id(run.id), _name(run, jobs), state_of(run), relative(run.created_at, now()), took, text
+    return short_id(run.id), _name(run, jobs), state_of(run), relative(run.created_at, now()), text, took
 
 
 def _name(run: JobRun, jobs: dict[UUID, JobInfo]) -> str:

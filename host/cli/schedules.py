@@ -9,6 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -23,7 +24,7 @@ from host.model.jobs import JobInfo
 from host.model.schedules import JobSchedule, ScheduleEntry, schedule_ids
 
 if TYPE_CHECKING:
-    from host.triggers.preview import FireTime
+    from host.triggers import FireTime
 
 NEXT = 5
 """Fire times shown before and after a change."""
@@ -67,16 +68,17 @@ async def show(host: ConnectedHost, *, job: str, as_json: bool) -> None:
         print_json(entry)
         return
     zone = (await host.host.status()).timezone
-    print_line(f"{info.name}  {info.job_type}")
+    print_line(f"{info.name}  {info.job_type}  from {entry.source or 'nowhere'}")
     if not entry.schedules:
         print_line("has no schedule")
-    for number, (rule, identity) in enumerate(zip(entry.schedules, _ids(entry), strict=True), 1):
+    for number, (rule, identity) in enumerate(
+        zip(entry.schedules, schedule_ids(info.job_type, entry.schedules), strict=True), 1
+    ):
         heading(f"Schedule {number}")
         print_facts(_facts(rule, identity, zone))
     if entry.schedules:
         heading("Next")
         _print_times(_upcoming(info.id, entry.schedules, zone, now(), NEXT))
-        print_line(f"from {entry.source or 'the host'}")
 
 
 @schedule.command("set")
@@ -109,7 +111,7 @@ async def clear(host: ConnectedHost, *, job: str, as_json: bool) -> None:
 @schedule.command("next")
 @click.argument("job", required=False)
 @schedule_flags
-@click.option("--from", "after", type=Instant(is_local=True), help="Fire times after this.  [default: now]")
+@click.option("--from", "after", type=Instant(), help="Fire times after this, in the schedule's zone.  [default: now]")
 @click.option("--count", type=click.IntRange(1, 10_000), default=NEXT, show_default=True, help="How many.")
 @json_option
 @located
@@ -124,13 +126,16 @@ def next_times(
     config: Path | None,
 ) -> None:
     """Give the next fire times of a job, or of a schedule given by flags, for which no host is needed."""
+    from host.triggers import check_schedule
+
     wanted = flags.schedule()
     if (job is None) == (wanted is None):
         raise click.UsageError("give a JOB, or say when: --cron, --every, --weekly or --once")
     if wanted is not None:
-        times = _upcoming(UUID(int=0), [wanted], NO_ZONE, after or now(), count)
+        check_schedule(wanted, default_timezone=NO_ZONE)
+        times = _upcoming(UUID(int=0), [wanted], NO_ZONE, _instant(after, wanted.timezone or NO_ZONE), count)
     else:
-        times = asyncio.run(_next_of(find_data_directory(data, config), str(job), after or now(), count))
+        times = asyncio.run(_next_of(find_data_directory(data, config), str(job), after, count))
     if as_json:
         print_json([{"fire_time": rfc3339(t.fire_time), "local": rfc3339(t.local), "note": t.note} for t in times])
         return
@@ -156,16 +161,24 @@ async def _set(directory: Path, job: str, wanted: JobSchedule, *, add: bool, as_
     print_table(("BEFORE", "NOW", "NOTE"), rows, empty="  none", text="NOTE")
 
 
-async def _next_of(directory: Path, job: str, after: datetime, count: int) -> Sequence[FireTime]:
+async def _next_of(directory: Path, job: str, after: datetime | None, count: int) -> Sequence[FireTime]:
     async with connect(directory) as host:
         info = await host.jobs.get_job(job)
         entry = await host.jobs.get_job_schedules(info.job_type)
-        return _upcoming(info.id, entry.schedules, (await host.host.status()).timezone, after, count)
+        zone = (await host.host.status()).timezone
+    return _upcoming(info.id, entry.schedules, zone, _instant(after, zone), count)
+
+
+def _instant(given: datetime | None, zone: str) -> datetime:
+    """Give what was typed as an instant, now for nothing; wall time is the zone's."""
+    if given is None:
+        return now()
+    return given if given.tzinfo is not None else given.replace(tzinfo=ZoneInfo(zone))
 
 
 def _upcoming(job_id: UUID, rules: Sequence[JobSchedule], zone: str, after: datetime, count: int) -> Sequence[FireTime]:
     """Give the first fire times of several schedules together, by time."""
-    from host.triggers.preview import preview
+    from host.triggers import preview
 
     found = [
         time for rule in rules for time in preview(rule, job_id=job_id, default_timezone=zone, after=after, count=count)
@@ -174,7 +187,7 @@ def _upcoming(job_id: UUID, rules: Sequence[JobSchedule], zone: str, after: date
 
 
 def _words(rule: JobSchedule, zone: str) -> str:
-    from host.triggers.preview import describe
+    from host.triggers import describe
 
     return describe(rule, default_timezone=zone)
 
@@ -197,10 +210,6 @@ def _rows(job: JobInfo, entry: ScheduleEntry, zone: str) -> list[tuple[Cell, ...
         when = relative(upcoming[0].fire_time, present) if upcoming else "never"
         rows.append((job.name, _words(rule, zone), when, entry.source or "-"))
     return rows
-
-
-def _ids(entry: ScheduleEntry) -> tuple[UUID, ...]:
-    return schedule_ids(entry.job_type, entry.schedules)
 
 
 def _facts(rule: JobSchedule, identity: UUID, zone: str) -> list[tuple[str, Cell]]:

@@ -21,7 +21,10 @@ from host.cli.options import config_option
     help="How log lines look.",
 )
 def serve(*, config: Path, skip_unknown: bool, no_catch_up: bool, log_format: str) -> None:
-    """Run the host until it is stopped: by `jobhost drain`, SIGTERM or Ctrl-C, a second time at once."""
+    """Run the host until it is stopped.
+
+    By `jobhost drain`, SIGTERM or Ctrl-C; a second signal stops it at once.
+    """
     from host.kernel.serve import serve as run_host
 
     status = run_host(config, skip_unknown=skip_unknown, catch_up=not no_catch_up, log_format=log_format)

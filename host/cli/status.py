@@ -25,7 +25,10 @@ POLL_SECONDS = 0.2
 @json_option
 @on_host
 async def status(host: ConnectedHost, *, as_json: bool) -> None:
-    """Show how the running host is: its state, its load and the health of its providers."""
+    """Show how the running host is.
+
+    Its state, its load and the health of its providers.
+    """
     now_status = await host.host.status()
     if as_json:
         print_json(now_status)
@@ -42,7 +45,10 @@ async def status(host: ConnectedHost, *, as_json: bool) -> None:
 @located
 @click.option("--wait", is_flag=True, help="Return only when the host has ended.")
 def drain(*, data: Path | None, config: Path | None, wait: bool) -> None:
-    """Start no run any more, let active ones end within the host's drain time, then stop the host."""
+    """Let active runs end, then stop the host.
+
+    No run starts any more; what has not ended within the host's drain time goes back to the queue.
+    """
     asyncio.run(_drain(find_data_directory(data, config), wait=wait))
 
 

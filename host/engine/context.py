@@ -14,7 +14,7 @@ from host.contracts.jobs import JobContext, RunLogger
 from host.contracts.logs import RunLog
 from host.model.json import JsonObject, JsonValue
 from host.model.logs import LogLevel, RunLogLine
-from host.model.runs import ClaimedRun, RunReason
+from host.model.runs import ClaimedRun, RunOutcome, RunReason
 
 CURRENT_RUN: ContextVar[HostedJobContext | None] = ContextVar("jobhost_current_run", default=None)
 """The run whose code is executing, for log processors."""
@@ -150,7 +150,7 @@ class ActiveRun:
     def __init__(self, run: ClaimedRun) -> None:
         self.run = run
         self.context: HostedJobContext | None = None
-        self.task: asyncio.Task[None] | None = None
+        self.task: asyncio.Task[RunOutcome | None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.started_at: datetime | None = None
         self.is_recorded = False

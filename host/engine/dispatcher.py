@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import structlog
@@ -221,7 +221,7 @@ class HostedDispatcher(Dispatcher, Service):
             self._end(active, outcome)
             return
         if run.recovery is RecoveryPolicy.FAIL:
-            work = self._perform_durably(active)
+            work: Coroutine[Any, Any, RunOutcome | None] = self._perform_durably(active)
         else:
             active.started_at = self._clock.now()
             self._progress.started(active)

@@ -302,7 +302,7 @@ class HostedScheduler(Scheduler, Service):
 
     def _known(self, names: set[str]) -> list[str]:
         resolved = (self._catalogue.resolve(name) for name in names)
-        return [job_type for job_type in resolved if job_type in self._directory.jobs()]
+        return [job_type for job_type in resolved if job_type is not None and job_type in self._directory.jobs()]
 
     async def _entry(self, job_type: str) -> tuple[JobInfo, ScheduleEntry]:
         job = self._directory.jobs()[job_type]

@@ -7,7 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import EntryPoint, entry_points
 
 import pluggy
@@ -141,14 +141,13 @@ def _wait(thread: threading.Thread, points: Sequence[EntryPoint], loaded: Mappin
 
 
 def _register(catalogue: Catalogue, point: EntryPoint, outcome: object) -> PluginInfo:
-    distribution = point.dist
-    base = {
-        "name": point.name,
-        "distribution": distribution.name if distribution else "unknown",
-        "version": distribution.version if distribution else "unknown",
-    }
+    base = PluginInfo(
+        name=point.name,
+        distribution=point.dist.name if point.dist else "unknown",
+        version=point.dist.version if point.dist else "unknown",
+    )
     if isinstance(outcome, BaseException):
-        return PluginInfo(**base, error=f"import failed: {type(outcome).__name__}: {outcome}")
+        return replace(base, error=f"import failed: {type(outcome).__name__}: {outcome}")
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(HostHooks)
     try:
@@ -161,8 +160,8 @@ def _register(catalogue: Catalogue, point: EntryPoint, outcome: object) -> Plugi
         for job in jobs:
             catalogue.add_job(job)
     except BaseException as error:  # a hook may raise anything; this plugin is named, the rest load
-        return PluginInfo(**base, error=f"{type(error).__name__}: {error}")
-    return PluginInfo(**base, providers=tuple(map(type_name, providers)), jobs=tuple(map(type_name, jobs)))
+        return replace(base, error=f"{type(error).__name__}: {error}")
+    return replace(base, providers=tuple(map(type_name, providers)), jobs=tuple(map(type_name, jobs)))
 
 
 def _collect(hook: Callable[[], list[Iterable[object]]], kind: type) -> list[type]:

@@ -14,7 +14,7 @@ from host.kernel.builtin import HostStartOptions
 from host.kernel.catalogue import Catalogue, load_catalogue
 from host.kernel.config import HostConfig, bind_settings, read_configuration
 from host.kernel.foresee import foresee
-from host.kernel.graph import Resolution, resolve
+from host.kernel.graph import Resolution, known_sections, resolve
 from host.kernel.host import Host
 from host.kernel.wiring import contracts_of
 from host.local.directory import DataDirectorySettings
@@ -57,7 +57,7 @@ def check_configuration(config: Path) -> CheckReport:
         return CheckReport(file=str(config), problems=_problems(error))
     resolution = resolve(parsed, catalogue)
     problems, host = _build(parsed, catalogue)
-    unknown = (*resolution.unknown_providers, *resolution.unknown_jobs, *_unknown_sections(parsed))
+    unknown = (*resolution.unknown_providers, *resolution.unknown_jobs, *_unknown_sections(parsed, catalogue))
     broken = tuple(
         Problem(message=f"plugin {plugin.name} ({plugin.distribution}) could not be loaded: {plugin.error}")
         for plugin in catalogue.plugins
@@ -99,9 +99,12 @@ def _problems(error: ConfigurationError) -> tuple[Problem, ...]:
     return error.problems or (Problem(message=error.message, where=error.where, hint=error.hint),)
 
 
-def _unknown_sections(config: HostConfig) -> tuple[Problem, ...]:
+def _unknown_sections(config: HostConfig, catalogue: Catalogue) -> tuple[Problem, ...]:
+    known = known_sections(catalogue)
     return tuple(
-        Problem(message=f"section {name} has no equivalent", where=where) for name, where in config.unknown_sections
+        Problem(message=f"section {section.name} has no equivalent", where=section.where)
+        for section in config.unknown_sections
+        if section.name not in known
     )
 
 

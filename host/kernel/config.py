@@ -66,20 +66,20 @@ def read_configuration(path: Path, *, environment: Mapping[str, str]) -> HostCon
 def _first_of_each(
     sections: Sequence[Section],
 ) -> tuple[dict[str, Section], dict[tuple[str, str], Section], list[Problem]]:
-    """Choose the first section of each type, and of each type and name (SanteDB: GetSection)."""
-    first: dict[str, Section] = {}
-    named: dict[tuple[str, str], Section] = {}
+    """Choose the first section of each type, one without a name before others, and of each type and name.
+
+    SanteDB: GetSection gives the first.
+    """
+    found: dict[tuple[str, str | None], Section] = {}
     warnings = []
     for section in sections:
-        name = section.element.attributes.get("name")
-        if name is None:
-            earlier = first.setdefault(section.type, section)
-        else:
-            first.setdefault(section.type, section)
-            earlier = named.setdefault((section.type, name), section)
+        earlier = found.setdefault((section.type, section.element.attributes.get("name")), section)
         if earlier is not section:
             message = f"section {section.type} is ignored; the first one, at {earlier.element.where}, is in force"
             warnings.append(Problem(message=message, where=section.element.where))
+    named = {(kind, name): section for (kind, name), section in found.items() if name is not None}
+    first = {kind: section for (kind, _), section in reversed(named.items())}
+    first |= {kind: section for (kind, name), section in found.items() if name is None}
     return first, named, warnings
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from dependency_injector import containers, providers
 
 from host.contracts.contract import Contract, Settings
 from host.contracts.jobs import Job
-from host.errors import ConfigurationError, HostError, WiringError
+from host.errors import ConfigurationError, HostError, Problem, WiringError
 from host.kernel.wiring import Need, Plan, Row, needs_of
 
 C = TypeVar("C", bound=Contract)
@@ -30,7 +30,7 @@ class Container:
 
     def build(self) -> None:
         """Construct every row, in order; raises ConfigurationError naming the row that fails."""
-        problems = []
+        problems: list[Problem] = []
         for row in self._plan.rows:
             try:
                 self.instance(row)
@@ -108,8 +108,3 @@ class Container:
 
     def _provider(self, row: Row) -> providers.Provider[Any]:
         return cast("providers.Provider[Any]", getattr(self._container, self._names[row]))
-
-
-def instances(container: Container, plan: Plan) -> Mapping[Row, Contract]:
-    """Give every instance by its row, in build order."""
-    return {row: container.instance(row) for row in plan.rows}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,7 +70,7 @@ class ConfigurationFiles:
         self._folder = path.parent
         self._environment = environment
         self._read_at: dict[Path, str] = {}
-        self._read(path, _Visit(path.absolute().resolve()))
+        self._read(path, _Visit(_identity(path)))
 
     def problems(self) -> Sequence[Problem]:
         """Give every problem, file by file, by line."""
@@ -122,7 +123,7 @@ class ConfigurationFiles:
         path = self._included_path(xml, document)
         if path is None:
             return
-        file = path.absolute().resolve()
+        file = _identity(path)
         around = next((outer for outer in visit.chain() if outer.file == file), None)
         if around is not None:
             place = f", which is included at {around.where}," if around.where else ", the main file,"
@@ -136,9 +137,9 @@ class ConfigurationFiles:
             self._read(path, _Visit(file, where, visit))
 
     def _included_path(self, xml: Element, document: Document) -> Path | None:
+        line, written = line_of(xml), (xml.text or "").strip()
         references = References(environment=self._environment, path=document.path)
         references.replace_below(xml)
-        line = line_of(xml)
         document.problems += [(line, problem) for problem in references.problems]
         if references.problems:
             return None
@@ -149,7 +150,7 @@ class ConfigurationFiles:
         found = [path for folder in (document.path.parent, self._folder) if _is_there(path := folder / name)]
         if not found:
             looked = " and ".join(dict.fromkeys(str(folder) or "." for folder in (document.path.parent, self._folder)))
-            document.report(line, f"include {name!r} was not found", f"looked in {looked}")
+            document.report(line, f"include {written!r} was not found", f"looked in {looked}")
             return None
         return found[0]
 
@@ -159,7 +160,7 @@ def _read_root(document: Document) -> Element | None:
     path = document.path
     if not _is_there(path):
         raise XmlError("the file does not exist", where=str(path), hint="name it with --config FILE")
-    if not path.is_file():
+    if not _is_regular(path):
         raise XmlError("this is not a regular file", where=str(path), hint="a configuration is one XML file")
     root = read_xml(path)
     if local_name(root) != ROOT:
@@ -191,6 +192,18 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except OSError:
         return True  # there, but not for us: reading it says why
+
+
+def _is_regular(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return True
+
+
+def _identity(path: Path) -> Path:
+    """Give what two names of one file have in common."""
+    return Path(os.path.realpath(path))
 
 
 def _line_first(finding: tuple[int, Problem]) -> int:

@@ -15,8 +15,10 @@ from host.kernel.catalogue import Catalogue
 from host.kernel.config import HostConfig, bind_settings
 from host.kernel.container import Container
 from host.kernel.suggest import suggest
-from host.kernel.wiring import Plan, Row, contracts_of, plan_wiring
+from host.kernel.wiring import Need, Plan, Row, contracts_of, needs_of, plan_wiring
 from host.santedb.jobs import ConfiguredJob, JobConfiguration
+
+HOST_SECTION = "HostConfigurationSection"
 
 ROOTS: tuple[type[Contract], ...] = (JobManagerService, ControlFace)
 """What every host has, from the configuration or by default."""
@@ -46,18 +48,19 @@ class Resolution:
 def resolve(config: HostConfig, catalogue: Catalogue) -> Resolution:
     """Hold every provider and job that a configuration names against the catalogue."""
     resolution = Resolution()
-    seen: dict[type[Contract], str] = {}
+    seen: dict[tuple[type[Contract], str | None], str] = {}
     for provider in config.providers:
         classes = catalogue.providers.get(provider.type)
         if classes is None:
             resolution.unknown_providers.append(_unknown("provider", provider.type, provider.where, catalogue))
         for cls in classes or ():
-            if cls in seen:
-                message = f"provider {provider.type} is listed twice, first at {seen[cls]}"
-                resolution.problems.append(Problem(message=message, where=provider.where, hint="remove one"))
+            if (cls, provider.name) in seen:
+                message = f"provider {provider.type} is listed twice, first at {seen[cls, provider.name]}"
+                hint = "remove one, or give each a name="
+                resolution.problems.append(Problem(message=message, where=provider.where, hint=hint))
             else:
-                seen[cls] = provider.where
-                resolution.rows.append(Row(cls, provider.where))
+                seen[cls, provider.name] = provider.where
+                resolution.rows.append(Row(cls, provider.where, provider.name))
     _resolve_jobs(config, catalogue, resolution)
     return resolution
 
@@ -81,19 +84,35 @@ def build_graph(
     except ConfigurationError as error:
         problems.extend(error.problems or [Problem(message=error.message, where=error.where, hint=error.hint)])
     if problems:
-        raise ConfigurationError(f"{config.path} cannot be used", problems=problems)
+        raise ConfigurationError(f"{config.path} cannot be used", problems=list(dict.fromkeys(problems)))
     return Graph(plan, container, (*config.warnings, *(unknown if skip_unknown else ())))
 
 
 def default_providers(catalogue: Catalogue) -> dict[type[Contract], list[type[Contract]]]:
     """Give the classes that declare themselves default, by contract."""
     defaults: dict[type[Contract], list[type[Contract]]] = {}
-    classes = {cls: None for offered in catalogue.providers.values() for cls in offered}
-    for cls in [*classes, ArchiveBackup]:
+    offered = dict.fromkeys(cls for classes in catalogue.providers.values() for cls in classes)
+    classes: list[type[Contract]] = [*offered, ArchiveBackup]
+    for cls in classes:
         if cls.is_default:
             for contract in contracts_of(cls):
                 defaults.setdefault(contract, []).append(cls)
     return defaults
+
+
+def known_sections(catalogue: Catalogue) -> set[str]:
+    """Give the sections that the host, an offered provider or an offered job reads."""
+    classes: set[type] = {cls for offered in catalogue.providers.values() for cls in offered}
+    classes.update(catalogue.jobs.values())
+    settings = {need.settings for cls in classes for need in _needs(cls) if need.settings is not None}
+    return {HOST_SECTION, *(cls.section for cls in settings)}
+
+
+def _needs(cls: type) -> list[Need]:
+    try:
+        return needs_of(cls)
+    except WiringError:
+        return []
 
 
 def _resolve_jobs(config: HostConfig, catalogue: Catalogue, resolution: Resolution) -> None:

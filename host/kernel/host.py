@@ -26,7 +26,7 @@ from host.kernel.builtin import HostStartOptions
 from host.kernel.catalogue import Catalogue, load_catalogue
 from host.kernel.config import HostConfig, bind_settings, read_configuration
 from host.kernel.container import Container
-from host.kernel.graph import Graph, build_graph
+from host.kernel.graph import HOST_SECTION, Graph, build_graph
 from host.kernel.lifecycle import Lifecycle
 from host.kernel.wiring import contracts_of
 from host.local.directory import DataDirectorySettings
@@ -44,7 +44,7 @@ RESTORED_MARK = "restored"
 class HostSettings(Settings):
     """How the host as a whole behaves."""
 
-    section: ClassVar[str] = "HostConfigurationSection"
+    section: ClassVar[str] = HOST_SECTION
     drain: timedelta = timedelta(seconds=30)
     """How long active runs may go on after SIGTERM or ``jobhost drain``."""
 

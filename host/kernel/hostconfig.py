@@ -43,7 +43,7 @@ class HostConfig:
     providers: tuple[ProviderRow, ...]
     """In file order."""
     sections: Mapping[str, SectionElement]
-    """``{type: section}``; of several the first."""
+    """``{type: section}``; of several the first without a name, else the first."""
     named_sections: Mapping[tuple[str, str], SectionElement]
     """``{(type, name attribute): section}``."""
     app_settings: Mapping[str, str]

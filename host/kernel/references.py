@@ -18,6 +18,8 @@ _BODY = re.compile(r"(?:file:(?P<file>.+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _WHOLE_WORDS = 6
 """A secret at least this long is hidden anywhere in a message, a shorter one only where it is quoted."""
+_CUT = 80
+"""Messages about schedules show no more of a value."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -84,13 +86,13 @@ class References:
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """Hide every secret in a message."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        for form in {secret, secret.strip(), " ".join(secret.split())} - {""}:
-            for quoted in (repr(form), f"'{form}'", f'"{form}"'):
-                text = text.replace(quoted, HIDDEN)
-            if len(form) >= _WHOLE_WORDS:
-                text = text.replace(form, HIDDEN)
+    """Hide every secret in a message, also where it stands with its white space collapsed or cut short."""
+    forms = {form for secret in secrets for form in (secret, secret.strip(), " ".join(secret.split()), secret[:_CUT])}
+    for form in sorted(forms - {""}, key=len, reverse=True):
+        for quoted in (repr(form), f"'{form}'", f'"{form}"'):
+            text = text.replace(quoted, HIDDEN)
+        if len(form) >= _WHOLE_WORDS:
+            text = text.replace(form, HIDDEN)
     return text
 
 

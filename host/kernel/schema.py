@@ -17,6 +17,7 @@ from host.xmlfile import (
     elements,
     line_of,
     local_name,
+    namespace,
     read_xml,
     schema_errors,
 )
@@ -48,10 +49,9 @@ class SchemaFinding(NamedTuple):
     hint: str | None = None
 
 
-@cache
 def has_schema(section_type: str) -> bool:
     """Say whether sections of this type are validated."""
-    return (SCHEMAS / f"{section_type}.xsd").is_file()
+    return section_type in _types()
 
 
 def check_section(section_type: str, xml: Element) -> Sequence[SchemaFinding]:
@@ -64,8 +64,11 @@ def check_section(section_type: str, xml: Element) -> Sequence[SchemaFinding]:
     findings: list[SchemaFinding] = []
     for _ in range(MAX_PASSES):
         errors = schema_errors(schema, xml)
-        unexpected = [_locate(xml, error.path) for error in errors if _UNEXPECTED in error.message]
-        findings += [_unexpected(node, definition, xml) for node in unexpected]
+        unexpected: dict[Element, SchemaFinding] = {}
+        for error in errors:
+            if _UNEXPECTED in error.message:
+                unexpected.update(_unexpected(_locate(xml, error.path), definition, xml))
+        findings += unexpected.values()
         if not unexpected:
             findings += _describe_all(errors, xml, definition)
             break
@@ -74,6 +77,11 @@ def check_section(section_type: str, xml: Element) -> Sequence[SchemaFinding]:
             if parent is not None:
                 parent.remove(node)
     return findings
+
+
+@cache
+def _types() -> frozenset[str]:
+    return frozenset(path.stem for path in SCHEMAS.glob("*.xsd"))
 
 
 @cache
@@ -123,19 +131,25 @@ def _describe_value(detail: str) -> tuple[str, str | None]:
     return _NAMESPACE.sub("", detail).rstrip("."), None
 
 
-def _unexpected(node: Element, definition: Element, xml: Element) -> SchemaFinding:
-    name, parent = local_name(node), node.getparent()
-    holder = xml if parent is None else parent
-    known = _names(_declaration(definition, holder, xml), "element")
-    place = f"in <{local_name(holder)}>"
+def _unexpected(node: Element, definition: Element, xml: Element) -> Iterator[tuple[Element, SchemaFinding]]:
+    """Give the finding of an unexpected element, and of its later siblings with unknown names."""
+    parent = node.getparent()
+    assert parent is not None
+    declared = _declaration(definition, parent, xml)
+    known = _names(declared, "element")
+    for child in (node, *node.itersiblings("{*}*")):
+        if child is node or (namespace(child) == namespace(parent) and local_name(child) not in known):
+            message, hint = _describe_unexpected(child, parent, known)
+            yield child, SchemaFinding(line_of(child), message, hint or _documentation(declared))
+
+
+def _describe_unexpected(node: Element, parent: Element, known: Sequence[str]) -> tuple[str, str | None]:
+    name, place = local_name(node), f"in <{local_name(parent)}>"
     if name not in known:
-        message = f"<{name}> is not expected {place}; expected {_listed(known, '<{}>')}"
-        hint = did_you_mean(name, known) or _documentation(_declaration(definition, holder, xml))
-        return SchemaFinding(line_of(node), message, hint)
-    if node.tag in {earlier.tag for earlier in node.itersiblings(preceding=True)}:
-        return SchemaFinding(line_of(node), f"<{name}> may stand only once {place}")
-    hint = "it belongs to the namespace of the root element"
-    return SchemaFinding(line_of(node), f"<{name}> {place} is in the wrong namespace", hint)
+        return f"<{name}> is not expected {place}; expected {_listed(known, '<{}>')}", did_you_mean(name, known)
+    if namespace(node) != namespace(parent):
+        return f"<{name}> {place} is in the wrong namespace", "it belongs to the namespace of the root element"
+    return f"<{name}> may stand only once {place}", "put what it holds into the first one"
 
 
 def _locate(xml: Element, path: str) -> Element:

@@ -59,7 +59,7 @@ def contracts_of(cls: type) -> list[type[Contract]]:
 
 def needs_of(cls: type) -> list[Need]:
     """Read a constructor's annotations; raises WiringError for a parameter that cannot be wired."""
-    constructor = cls.__init__
+    constructor = inspect.getattr_static(cls, "__init__")
     if constructor is object.__init__:
         return []
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,8 +20,11 @@ _JOBS = f"{{{NAMESPACE}}}jobs"
 _JOB = f"{{{NAMESPACE}}}add"
 _SCHEDULE = f"{{{NAMESPACE}}}schedule"
 _PARAMETERS = f"{{{NAMESPACE}}}parameters"
-_INTEGER = f"{{{NAMESPACE}}}int"
-_BOOLEAN = f"{{{NAMESPACE}}}bool"
+_PARAMETER_TYPES: Mapping[object, Callable[[str], JsonValue]] = {
+    f"{{{NAMESPACE}}}int": int,
+    f"{{{NAMESPACE}}}bool": lambda text: text.strip() in ("true", "1"),
+    f"{{{NAMESPACE}}}string": str,
+}
 _START_TYPES = {start_type.value: start_type for start_type in JobStartType}
 
 
@@ -77,11 +80,11 @@ def _job_elements(section: Element) -> Iterator[Element]:
 def _read_job(xml: Element, file: str, problems: list[Problem]) -> ConfiguredJob:
     parameters: tuple[JsonValue, ...] = ()
     schedules: tuple[JobSchedule, ...] = ()
-    for child in elements(xml):
+    for child in xml:
         if child.tag == _SCHEDULE:
             schedules = _read_schedules(child, file, problems)
         elif child.tag == _PARAMETERS:
-            parameters = tuple(map(_read_parameter, elements(child)))
+            parameters = tuple(_PARAMETER_TYPES[value.tag](value.text or "") for value in elements(child))
     return ConfiguredJob(
         job_type=normalise_type(xml.get("type", "")),
         start_type=_START_TYPES[xml.get("startType", "immediate")],
@@ -101,12 +104,3 @@ def _read_schedules(parent: Element, file: str, problems: list[Problem]) -> tupl
 
 def _problems_of(error: HostError) -> tuple[Problem, ...]:
     return error.problems or (Problem(message=error.message, where=error.where, hint=error.hint),)
-
-
-def _read_parameter(xml: Element) -> JsonValue:
-    text = xml.text or ""
-    if xml.tag == _INTEGER:
-        return int(text)
-    if xml.tag == _BOOLEAN:
-        return text.strip() in ("true", "1")
-    return text

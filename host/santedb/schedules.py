@@ -51,6 +51,11 @@ def read_schedules(parent: Element, *, name: str) -> tuple[JobSchedule, ...]:
     return tuple(schedules)
 
 
+def schedule_elements(parent: Element) -> list[Element]:
+    """Give the elements that hold a schedule: those that ``read_schedules`` reads, in the same order."""
+    return [element for element in elements(parent) if element.tag in (_ADD, _OUR_ADD)]
+
+
 def write_schedule(schedule: JobSchedule) -> Element:
     """Give the element that ``read_schedules`` reads as this schedule.
 

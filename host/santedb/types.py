@@ -16,7 +16,6 @@ UPSTREAM_JOBS = "SanteDB.Client.Upstream.Management.UpstreamJobManager, SanteDB.
 _VERSION_PARTS = re.compile(
     r"\s*,\s*(?:Version|Culture|PublicKeyToken|ProcessorArchitecture)\s*=[^,\]]*", re.IGNORECASE
 )
-_SPACE = re.compile(r"\s+")
 _COMMA = re.compile(r"\s*,\s*")
 
 
@@ -27,7 +26,7 @@ def normalise_type(text: str) -> str:
     arguments, and one space follows a comma. Other names, e.g. ``package.module:Class``, only lose the white
     space around them.
     """
-    name = _SPACE.sub(" ", text.strip())
+    name = " ".join(text.split())
     if "," not in name:
         return name
     if "=" in name:

@@ -19,9 +19,7 @@ from host.triggers.walls import WallRule, WallTrigger
 from host.triggers.zones import FIRST_INSTANT, LAST_INSTANT, LAST_YEAR, instant_of, wall_of
 
 
-def build_trigger(
-    schedule: JobSchedule, *, job_id: UUID, default_timezone: str, effective_from: datetime
-) -> Trigger:
+def build_trigger(schedule: JobSchedule, *, job_id: UUID, default_timezone: str, effective_from: datetime) -> Trigger:
     """Give the trigger of a schedule of one job, in force from an aware instant; that instant may fire itself.
 
     ``default_timezone`` is used where the schedule names none. ``H`` in a cron expression follows from
@@ -61,9 +59,7 @@ def _interval(schedule: JobSchedule, begin: datetime | None, in_force: datetime,
     interval = schedule.interval
     assert interval is not None
     if schedule.mode is IntervalMode.FIXED_RATE:
-        return FixedRateTrigger(
-            interval, anchor=begin or in_force, fires_at_anchor=begin is not None, limits=limits
-        )
+        return FixedRateTrigger(interval, anchor=begin or in_force, fires_at_anchor=begin is not None, limits=limits)
     if begin is not None and begin >= in_force:
         return FixedDelayTrigger(interval, first=begin, limits=limits)
     first = in_force + interval if interval < LAST_INSTANT - in_force else LAST_INSTANT

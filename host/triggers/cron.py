@@ -55,9 +55,9 @@ class CronRule(WallRule):
         if found == today:
             time = self._next_time(wall.hour, wall.minute, wall.second)
             if time is not None:
-                return datetime(*today, *time)
+                return datetime(*today, *time)  # noqa: DTZ001  # wall time
             found = self._days.next_day(wall.year, wall.month, wall.day + 1)
-        return None if found is None else datetime(*found, *self._first)
+        return None if found is None else datetime(*found, *self._first)  # noqa: DTZ001  # wall time
 
     def _next_time(self, hour: int, minute: int, second: int) -> tuple[int, int, int] | None:
         hours, minutes, seconds = self._hours, self._minutes, self._seconds

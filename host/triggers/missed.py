@@ -12,10 +12,10 @@ class Missed(NamedTuple):
     """The fire times in a span that has passed."""
 
     latest: datetime | None
-    count: int
+    total: int
     """How many there are, the latest included; at most the cap."""
     is_capped: bool
-    """Whether there are more than ``count``."""
+    """Whether there are more than ``total``."""
 
 
 def latest_missed(

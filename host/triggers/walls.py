@@ -46,7 +46,7 @@ class WallTrigger(Trigger):
 def _next_fixed(rule: WallRule, after: datetime, zone: tzinfo) -> datetime | None:
     local = after.astimezone(zone)
     if local.fold:
-        # Invariant: every wall time up to the end of the first pass has had its turn.
+        # All wall times up to the end of the first pass have had their turn: go there at once.
         change = change_at(local.replace(tzinfo=None), zone)
         end = change + offsets(local.replace(tzinfo=None), zone)[0]
         wall = rule.next_wall(end.replace(tzinfo=None), inclusive=True)

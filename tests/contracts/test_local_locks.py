@@ -60,6 +60,7 @@ class TestLocalLockProvider(LockProviderSuite):
             async with asyncio.TaskGroup() as group:
                 short = group.create_task(locks.acquire("name", at_most_for=timedelta(seconds=1), wait=2 * LONG))
                 second = group.create_task(locks.acquire("name", at_most_for=LONG, wait=2 * LONG))
+                await clock.advance(0)
                 await clock.advance(60)
                 assert short.done()
                 assert not second.done()
@@ -75,6 +76,7 @@ class TestLocalLockProvider(LockProviderSuite):
             assert lock
             async with asyncio.TaskGroup() as group:
                 group.create_task(locks.acquire("name", at_most_for=LONG, wait=timedelta(seconds=1)))
+                await clock.advance(0)
                 await clock.advance(2)
             await lock.release()
             assert locks._held == {}

@@ -69,17 +69,19 @@ class LeadershipSuite:
 
     def test_without_a_change_waiting_goes_on(self, new_leadership: NewLeadership) -> None:
         async def check(leadership: Leadership) -> None:
+            async def watch() -> None:
+                while leadership.is_active():
+                    await leadership.wait_changed()
+
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.05):
-                    while leadership.is_active():
-                        await leadership.wait_changed()
+                await asyncio.wait_for(watch(), 0.05)
 
         _run(new_leadership, check)
 
 
 def _run(new_leadership: NewLeadership, check: Callable[[Leadership], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with running(new_leadership()) as leadership:
+        async with asyncio.timeout(60), running(new_leadership()) as leadership:
             async with asyncio.timeout(10):
                 while not leadership.is_active():
                     await leadership.wait_changed()

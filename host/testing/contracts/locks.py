@@ -175,6 +175,7 @@ class LockProviderSuite:
             lock = await _take(locks)
             async with asyncio.TaskGroup() as group:
                 waiter = group.create_task(locks.acquire("name", at_most_for=LONG, wait=SECOND))
+                await _settle()
                 await advance(0.5)
                 assert not waiter.done()
                 await advance(0.7)
@@ -190,6 +191,7 @@ class LockProviderSuite:
             await _take(locks, SECOND)
             async with asyncio.TaskGroup() as group:
                 waiter = group.create_task(locks.acquire("name", at_most_for=LONG, wait=LONG))
+                await _settle()
                 await advance(0.5)
                 assert not waiter.done()
                 await advance(0.7)
@@ -202,6 +204,7 @@ class LockProviderSuite:
             lock = await _take(locks, SECOND)
             async with asyncio.TaskGroup() as group:
                 waiter = group.create_task(locks.acquire("name", at_most_for=LONG, wait=LONG))
+                await _settle()
                 await advance(0.5)
                 assert await lock.renew(SECOND)
                 await advance(0.7)
@@ -216,6 +219,7 @@ class LockProviderSuite:
             lock = await _take(locks)
             async with asyncio.TaskGroup() as group:
                 waiter = group.create_task(locks.acquire("name", at_most_for=LONG, wait=LONG))
+                await _settle()
                 await advance(0.1)
                 assert await lock.renew(SECOND)
                 await advance(1.1)
@@ -231,6 +235,7 @@ class LockProviderSuite:
                 waiters = [
                     group.create_task(locks.acquire("name", at_most_for=SECOND / 5, wait=LONG)) for _ in range(4)
                 ]
+                await _settle()
                 for _ in range(8):
                     await advance(0.25)
             tokens = [lock.fencing_token for waiter in waiters if (lock := waiter.result())]
@@ -320,7 +325,7 @@ async def _settle() -> None:
 
 def _run(new_locks: NewLocks, check: Callable[[LockProvider], Awaitable[None]]) -> None:
     async def main() -> None:
-        async with running(new_locks()) as locks:
+        async with asyncio.timeout(60), running(new_locks()) as locks:
             await check(locks)
 
     asyncio.run(main())

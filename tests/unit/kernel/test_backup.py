@@ -10,20 +10,45 @@ import shutil
 import sqlite3
 import struct
 import tarfile
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
 
 from host.contracts.host import BackupReport, ConfigurationFiles
-from host.contracts.maintenance import StoreMaintenance, StoreSize
+from host.contracts.maintenance import StoreMaintenance
 from host.errors import HostError, InvalidRequestError, StoreCorruptError, StoreUnavailableError
-from host.kernel import backup
 from host.kernel.backup import ArchiveBackup, FileKind, RestoreReport, read_archive, restore_archive
 from host.testing.clock import FakeClock
+
+Members = list[tuple[tarfile.TarInfo, bytes]]
+Manifest = dict[str, Any]
+Change = Callable[[Manifest, Members], object]
+
+TAMPERED: dict[str, tuple[str, Change]] = {
+    "an unknown format": ("its format is 2", lambda manifest, _: manifest.update(format=2)),
+    "a manifest of 5 MB": ("'manifest.json' has", lambda manifest, _: manifest.update(padding=" " * 5_000_000)),
+    "a file shorter than listed": (
+        "size or SHA-256 differs",
+        lambda manifest, _: manifest["files"][0].update(bytes=99),
+    ),
+    "a file longer than listed": ("at most 1 are expected", lambda manifest, _: manifest["files"][0].update(bytes=1)),
+    "a file of another name": ("expected the file", lambda _, rest: setattr(rest[0][0], "name", "configuration/1/x")),
+    "other content": ("SHA-256 differs", lambda _, rest: rest.__setitem__(0, (rest[0][0], b"<santedb_config/>"))),
+    "a file not listed": ("something follows", lambda _, rest: rest.append((tarfile.TarInfo("stores/runs/x"), b""))),
+    "a name listed twice": ("a name twice", lambda manifest, _: manifest["files"].append(manifest["files"][0])),
+    "no format": ("malformed", lambda manifest, _: manifest.pop("format")),
+    "no list": ("malformed", lambda manifest, _: manifest.pop("files")),
+    "a file without a name": ("malformed", lambda manifest, _: manifest["files"][0].pop("name")),
+    "a file with a negative size": ("no size or hash", lambda manifest, _: manifest["files"][0].update(bytes=-1)),
+    "a file without a hash": ("malformed", lambda manifest, _: manifest["files"][0].pop("sha256")),
+    "a file of no kind": ("malformed", lambda manifest, _: manifest["files"][0].pop("kind")),
+}
 
 
 class SqliteStore(StoreMaintenance):
@@ -36,14 +61,10 @@ class SqliteStore(StoreMaintenance):
     def store_name(self) -> str:
         return self.path.stem
 
-    async def size(self) -> StoreSize:
-        return StoreSize(bytes=self.path.stat().st_size)
+    async def size(self, **_: object) -> NoReturn:
+        raise NotImplementedError
 
-    async def verify(self) -> Sequence[str]:
-        return ()
-
-    async def optimise(self, *, hold_at_most: timedelta = timedelta(milliseconds=20)) -> str:
-        return "nothing to do"
+    verify = optimise = size
 
     async def backup(self, folder: Path) -> Sequence[Path]:
         copy = folder / self.path.name
@@ -52,6 +73,7 @@ class SqliteStore(StoreMaintenance):
         return [copy]
 
     def restore(self, folder: Path) -> Sequence[Path]:
+        assert list(folder.iterdir()) == [folder / self.path.name], "nothing is there but the copy"
         if self.path.exists():
             self.path.rename(self.path.with_name(f"{self.path.name}.before-restore"))
         shutil.copyfile(folder / self.path.name, self.path)
@@ -73,25 +95,19 @@ class DamagedStore(SqliteStore):
 
     async def backup(self, folder: Path) -> Sequence[Path]:
         [copy] = await super().backup(folder)
-        damage = bytearray(copy.read_bytes())
-        damage[4096:8192] = b"\xee" * 4096
-        copy.write_bytes(damage)
+        copy.write_bytes(copy.read_bytes()[:4096] + b"\xee" * 4096)
         return [copy]
 
 
 class FullStore(SqliteStore):
-    """A store that finds no room for its copy."""
+    """A store that finds no room for its copy, nor for putting one back."""
 
     async def backup(self, folder: Path) -> Sequence[Path]:
         (folder / "half").write_bytes(b"half")
-        raise OSError(28, "No space left on device", str(folder / "half"))
-
-
-class UnwritableStore(SqliteStore):
-    """A store that cannot be put back."""
+        return self.restore(folder)
 
     def restore(self, folder: Path) -> Sequence[Path]:
-        raise PermissionError(13, "Permission denied", str(self.path))
+        raise OSError(28, "No space left on device", str(self.path))
 
 
 class Files(ConfigurationFiles):
@@ -106,24 +122,23 @@ class Place:
     """A host's folders with two stores and two configuration files."""
 
     def __init__(self, root: Path) -> None:
-        self.data = root / "data"
-        self.folder = root / "backups"
+        self.data, self.folder = root / "data", root / "backups"
         self.data.mkdir()
         self.config = [root / "santedb.config.xml", root / "jobs.xml"]
         for path in self.config:
             path.write_text(f"<{path.stem}/>")
         self.runs, self.registry = SqliteStore(self.data / "runs.db"), SqliteStore(self.data / "registry.db")
-        for store in (self.runs, self.registry):
+        self.stores = (self.runs, self.registry)
+        for store in self.stores:
             store.write("kept")
         self.clock = FakeClock()
 
     def create(self, *stores: StoreMaintenance, keep: int = 7) -> BackupReport:
-        chosen = stores or (self.runs, self.registry)
-        return asyncio.run(ArchiveBackup(chosen, Files(*self.config), self.clock).create(self.folder, keep=keep))
+        work = ArchiveBackup(stores or self.stores, Files(*self.config), self.clock)
+        return asyncio.run(work.create(self.folder, keep=keep))
 
     def restore(self, archive: Path, *stores: StoreMaintenance) -> RestoreReport:
-        chosen = stores or (self.runs, self.registry)
-        return restore_archive(archive, stores=chosen, data_directory=self.data, clock=self.clock)
+        return restore_archive(archive, stores=stores or self.stores, data_directory=self.data, clock=self.clock)
 
     def archives(self) -> list[str]:
         return sorted(path.name for path in self.folder.glob("*"))
@@ -137,12 +152,12 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def members(archive: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
+def members(archive: Path) -> Members:
     with tarfile.open(archive) as tar:
-        return [(info, tar.extractfile(info).read()) for info in tar]  # type: ignore[union-attr]  # all are files
+        return [(info, file.read()) for info in tar if (file := tar.extractfile(info))]
 
 
-def rewrite(archive: Path, change: Callable[[dict[str, object], list[tuple[tarfile.TarInfo, bytes]]], None]) -> None:
+def rewrite(archive: Path, change: Change) -> None:
     """Write the archive anew after ``change`` had its way with the manifest and the members."""
     (first, text), *rest = members(archive)
     manifest = json.loads(text)
@@ -154,21 +169,30 @@ def rewrite(archive: Path, change: Callable[[dict[str, object], list[tuple[tarfi
             tar.addfile(info, io.BytesIO(data))
 
 
-def forged(name: str, data: bytes, *, kind: str = "store") -> dict[str, object]:
-    return {"name": name, "bytes": len(data), "sha256": sha256(data).hexdigest(), "kind": kind, "original": None}
+def add(archive: Path, name: str, data: bytes) -> None:
+    """Append a file to the archive and to its manifest."""
+
+    def change(manifest: Manifest, rest: Members) -> None:
+        facts = {"name": name, "bytes": len(data), "sha256": sha256(data).hexdigest(), "kind": "store"}
+        manifest["files"].append(facts)
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        rest.append((info, data))
+
+    rewrite(archive, change)
 
 
-def refused(place: Place, archive: Path, expected: type[HostError] = StoreCorruptError) -> str:
+def refused(place: Place, archive: Path, expected: type[HostError] = StoreCorruptError, *stores: SqliteStore) -> str:
     """Check that the archive is refused, with nothing changed; give the message."""
     before = place.snapshot()
     with pytest.raises(expected) as caught:
-        place.restore(archive)
+        place.restore(archive, *stores)
     assert place.snapshot() == before
     assert not list(place.data.glob(".restoring-*"))
     return str(caught.value)
 
 
-def test_an_archive_lists_configuration_then_stores_with_sizes_and_hashes(place: Place) -> None:
+def test_an_archive_lists_all_files_with_sizes_and_hashes_for_its_owner_alone(place: Place) -> None:
     report = place.create()
     manifest = read_archive(Path(report.archive))
     assert [file.name for file in manifest.files] == [
@@ -179,13 +203,10 @@ def test_an_archive_lists_configuration_then_stores_with_sizes_and_hashes(place:
     ]
     assert [file.original for file in manifest.of(FileKind.CONFIGURATION)] == [str(path) for path in place.config]
     assert manifest.created_at == place.clock.now()
-    assert (report.files, report.bytes) == (4, Path(report.archive).stat().st_size)
+    status = Path(report.archive).stat()
+    assert (report.files, report.bytes, status.st_mode & 0o777) == (4, status.st_size, 0o600)
     for (info, data), file in zip(members(Path(report.archive))[1:], manifest.files, strict=True):
         assert (info.name, len(data), sha256(data).hexdigest()) == (file.name, file.bytes, file.sha256)
-
-
-def test_an_archive_is_readable_by_its_owner_alone(place: Place) -> None:
-    assert Path(place.create().archive).stat().st_mode & 0o777 == 0o600
 
 
 def test_archives_of_one_second_have_different_names(place: Place) -> None:
@@ -212,9 +233,11 @@ def test_only_the_newest_archives_are_kept(place: Place) -> None:
     ]
 
 
-def test_the_tenth_archive_of_a_second_is_newer_than_the_second(place: Place) -> None:
-    reports = [place.create(keep=20) for _ in range(10)]
-    assert place.create(keep=2).deleted[0] == reports[8].archive
+def test_the_tenth_archive_of_a_second_is_newer_than_the_others(place: Place) -> None:
+    for _ in range(10):
+        tenth = place.create(keep=20).archive
+    eleventh = place.create(keep=2).archive
+    assert set(place.folder.glob("*.tar.gz")) == {Path(tenth), Path(eleventh)}
 
 
 def test_a_new_archive_is_kept_though_the_clock_went_back(place: Place) -> None:
@@ -231,20 +254,13 @@ def test_keeping_no_archive_is_refused(place: Place) -> None:
     assert not place.folder.exists()
 
 
-def test_a_damaged_store_makes_no_archive_and_costs_no_older_one(place: Place) -> None:
+@pytest.mark.parametrize(
+    ("store", "words"), [(DamagedStore, "fails SQLite's integrity check"), (FullStore, "No space left on device")]
+)
+def test_a_failed_backup_leaves_older_archives_alone(place: Place, store: type[SqliteStore], words: str) -> None:
     first = place.create()
-    damaged = DamagedStore(place.data / "runs.db")
-    for number in range(2000):
-        damaged.write(str(number)) if number < 3 else None
-    with pytest.raises(StoreCorruptError, match="integrity check"):
-        place.create(damaged, keep=1)
-    assert place.archives() == [".jobhost-backup.lock", Path(first.archive).name]
-
-
-def test_a_full_disk_leaves_older_archives_and_no_temporary_file(place: Place) -> None:
-    first = place.create()
-    with pytest.raises(StoreUnavailableError, match="No space left on device"):
-        place.create(FullStore(place.data / "runs.db"), keep=1)
+    with pytest.raises((StoreCorruptError, StoreUnavailableError), match=words):
+        place.create(store(place.runs.path), keep=1)
     assert place.archives() == [".jobhost-backup.lock", Path(first.archive).name]
 
 
@@ -263,8 +279,7 @@ def test_a_second_writer_is_refused_and_disturbs_nothing(place: Place) -> None:
                 await other.create(place.folder)
             return await super().backup(folder)
 
-    report = place.create(Meanwhile(place.data / "runs.db"))
-    assert read_archive(Path(report.archive)).of(FileKind.STORE)
+    assert place.create(Meanwhile(place.data / "runs.db")).files == 3
 
 
 def test_what_a_killed_backup_left_is_swept(place: Place) -> None:
@@ -296,6 +311,31 @@ def test_a_cancelled_backup_leaves_no_archive_and_frees_the_folder(place: Place)
     place.create()
 
 
+def test_cancelling_waits_for_the_step_at_hand(place: Place) -> None:
+    class Blocking(Files):
+        def files(self) -> Sequence[Path]:
+            loop.call_soon_threadsafe(started.set)
+            assert go_on.wait(10)
+            return ()
+
+    async def cancel() -> None:
+        work = ArchiveBackup([], Blocking(), place.clock).create(place.folder)
+        task = loop.create_task(work)
+        await started.wait()
+        task.cancel()
+        await asyncio.wait([task], timeout=0.01)
+        assert not task.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    started, go_on = asyncio.Event(), threading.Event()
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        runner.run(cancel())
+    assert place.archives() == [".jobhost-backup.lock", "jobhost-backup-20260101T000000Z.tar.gz"]
+
+
 def test_restoring_brings_back_what_the_stores_held(place: Place) -> None:
     archive = Path(place.create().archive)
     place.runs.write("lost")
@@ -325,8 +365,8 @@ def test_a_restored_host_is_marked_to_start_paused(place: Place) -> None:
     place.restore(archive)
     marker = json.loads((place.data / "restored").read_text())
     assert marker["archive"] == str(archive)
-    assert datetime.fromisoformat(marker["created_at"]) == datetime(2026, 1, 1, tzinfo=UTC)
-    assert datetime.fromisoformat(marker["restored_at"]) == datetime(2026, 1, 1, 1, tzinfo=UTC)
+    times = [datetime.fromisoformat(marker[name]) for name in ("created_at", "restored_at")]
+    assert times == [datetime(2026, 1, 1, 0, tzinfo=UTC), datetime(2026, 1, 1, 1, tzinfo=UTC)]
 
 
 def test_a_store_that_is_not_in_the_archive_stays_as_it_is(place: Place) -> None:
@@ -338,46 +378,37 @@ def test_a_store_that_is_not_in_the_archive_stays_as_it_is(place: Place) -> None
 
 def test_a_store_that_is_not_configured_is_refused(place: Place) -> None:
     archive = Path(place.create().archive)
-    before = place.snapshot()
-    with pytest.raises(InvalidRequestError, match="registry"):
-        place.restore(archive, place.runs)
-    assert place.snapshot() == before
+    assert "no store for registry" in refused(place, archive, InvalidRequestError, place.runs)
 
 
 def test_a_store_that_cannot_be_put_back_is_named_and_the_host_still_starts_paused(place: Place) -> None:
     archive = Path(place.create().archive)
     with pytest.raises(StoreUnavailableError, match=r"'registry' was not put back.*put back before it: .*runs\.db"):
-        place.restore(archive, place.runs, UnwritableStore(place.registry.path))
+        place.restore(archive, place.runs, FullStore(place.registry.path))
     assert (place.data / "restored").exists()
 
 
-def test_every_flipped_byte_is_found(place: Place) -> None:
+def test_a_flipped_bit_is_found_unless_it_inflates_to_the_same_bytes(place: Place) -> None:
     archive = Path(place.create(place.runs).archive)
     whole = archive.read_bytes()
-    unseen = []
-    for position in range(10, len(whole), max(1, len(whole) // 60)):  # the first ten are gzip's header
+    content, found = gzip.decompress(whole), 0
+    for position in range(0, len(whole), 7):
         damaged = bytearray(whole)
         damaged[position] ^= 0x10
         archive.write_bytes(damaged)
         try:
             read_archive(archive)
         except StoreCorruptError:
-            continue
-        unseen.append(position)
-    assert unseen == []
+            found += 1
+        else:
+            assert gzip.decompress(damaged) == content
+    assert found > len(whole) // 10
 
 
-@pytest.mark.parametrize("part", [0, 0.01, 0.5, 0.99])
-def test_a_truncated_archive_is_refused(place: Place, part: float) -> None:
+@pytest.mark.parametrize("kept", [slice(0), slice(20), slice(-300), slice(-9), slice(-1)])
+def test_a_truncated_archive_is_refused(place: Place, kept: slice) -> None:
     archive = Path(place.create().archive)
-    whole = archive.read_bytes()
-    archive.write_bytes(whole[: int(len(whole) * part)])
-    refused(place, archive)
-
-
-def test_an_archive_without_its_last_byte_is_refused(place: Place) -> None:
-    archive = Path(place.create().archive)
-    archive.write_bytes(archive.read_bytes()[:-1])
+    archive.write_bytes(archive.read_bytes()[kept])
     refused(place, archive)
 
 
@@ -387,27 +418,11 @@ def test_a_file_that_is_no_archive_is_refused(place: Place, tmp_path: Path) -> N
     refused(place, tmp_path / "absent", StoreUnavailableError)
 
 
-def test_changed_content_is_refused(place: Place) -> None:
-    archive = Path(place.create().archive)
-
-    def change(_: dict[str, object], rest: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-        rest[0] = (rest[0][0], rest[0][1].replace(b"santedb", b"santeDB"))
-
+@pytest.mark.parametrize("what", TAMPERED)
+def test_a_tampered_archive_is_refused(place: Place, what: str) -> None:
+    archive, (words, change) = Path(place.create().archive), TAMPERED[what]
     rewrite(archive, change)
-    assert "SHA-256 differs" in refused(place, archive)
-
-
-@pytest.mark.parametrize("field", ["name", "bytes", "sha256", "kind"])
-def test_a_manifest_without_a_field_is_refused(place: Place, field: str) -> None:
-    archive = Path(place.create().archive)
-    rewrite(archive, lambda manifest, _: manifest["files"][0].pop(field))  # type: ignore[index]  # plain JSON
-    assert "malformed" in refused(place, archive)
-
-
-def test_an_unknown_format_is_refused(place: Place) -> None:
-    archive = Path(place.create().archive)
-    rewrite(archive, lambda manifest, _: manifest.update(format=2))
-    assert "its format is 2" in refused(place, archive)
+    assert words in refused(place, archive)
 
 
 @pytest.mark.parametrize(
@@ -426,14 +441,7 @@ def test_an_unknown_format_is_refused(place: Place) -> None:
 )
 def test_a_name_that_leads_out_of_its_folder_is_refused(place: Place, name: str) -> None:
     archive = Path(place.create().archive)
-
-    def change(manifest: dict[str, object], rest: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-        manifest["files"] = [*manifest["files"], forged(name, b"x")]  # type: ignore[misc]  # plain JSON
-        info = tarfile.TarInfo(name)
-        info.size = 1
-        rest.append((info, b"x"))
-
-    rewrite(archive, change)
+    add(archive, name, b"x")
     assert "leads out of its folder" in refused(place, archive)
     assert not list(place.data.parent.rglob("escaped"))
 
@@ -442,90 +450,50 @@ def test_a_name_that_leads_out_of_its_folder_is_refused(place: Place, name: str)
 def test_anything_but_a_plain_file_is_refused(place: Place, kind: bytes) -> None:
     archive = Path(place.create().archive)
 
-    def change(_: dict[str, object], rest: list[tuple[tarfile.TarInfo, bytes]]) -> None:
+    def change(_: Manifest, rest: Members) -> None:
         info = rest[2][0]
         info.type, info.linkname, info.size = kind, "/etc/passwd", 0
         rest[2] = (info, b"")
 
     rewrite(archive, change)
-    refused(place, archive)
-
-
-def test_a_file_that_the_manifest_does_not_list_is_refused(place: Place) -> None:
-    archive = Path(place.create().archive)
-
-    def change(_: dict[str, object], rest: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-        rest.append((tarfile.TarInfo("stores/runs/more"), b""))
-
-    rewrite(archive, change)
-    assert "something follows" in refused(place, archive)
-
-
-def test_a_listed_name_twice_is_refused(place: Place) -> None:
-    archive = Path(place.create().archive)
-
-    def change(manifest: dict[str, object], rest: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-        manifest["files"] = [*manifest["files"], manifest["files"][0]]  # type: ignore[misc,index]  # plain JSON
-        rest.append(rest[0])
-
-    rewrite(archive, change)
-    assert "lists a name twice" in refused(place, archive)
+    assert "expected the file" in refused(place, archive)
 
 
 def test_a_bomb_is_refused_before_it_is_unpacked(place: Place) -> None:
-    archive, zeros = Path(place.create(place.runs).archive), bytes(4_000_000)
-
-    def change(manifest: dict[str, object], rest: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-        manifest["files"] = [forged("stores/runs/zeros", zeros)]
-        info = tarfile.TarInfo("stores/runs/zeros")
-        info.size = len(zeros)
-        rest[:] = [(info, zeros)]
-
-    rewrite(archive, change)
+    archive = Path(place.create().archive)
+    add(archive, "stores/runs/zeros", bytes(4_000_000))
     assert archive.stat().st_size < 10_000
-    with pytest.raises(StoreCorruptError, match="unpacks to 4,000,000 bytes"):
+    with pytest.raises(StoreCorruptError, match=r"unpacks to 4,0.* at most 1,000,000"):
         read_archive(archive, max_bytes=1_000_000)
 
 
 def test_a_claim_to_more_than_the_disk_holds_is_refused(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = Path(place.create().archive)
-    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
     assert "0 are free" in refused(place, archive, StoreUnavailableError)
 
 
-def test_a_member_larger_than_the_manifest_says_is_refused(place: Place) -> None:
-    archive = Path(place.create().archive)
-
-    def change(_: dict[str, object], rest: list[tuple[tarfile.TarInfo, bytes]]) -> None:
-        info = rest[0][0]
-        info.size += 1
-        rest[0] = (info, rest[0][1] + b"x")
-
-    rewrite(archive, change)
-    assert "are expected" in refused(place, archive)
-
-
-def test_a_huge_manifest_is_refused(place: Place) -> None:
-    archive = Path(place.create().archive)
-    rewrite(archive, lambda manifest, _: manifest.update(padding=" " * 5_000_000))
-    assert "'manifest.json' has" in refused(place, archive)
-
-
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME])
-@pytest.mark.parametrize("size", [b"77777777777\0", b"\xff" * 4 + struct.pack(">q", -512), b"00000100000\0"])
-def test_a_header_of_absurd_length_is_refused(place: Place, tmp_path: Path, kind: bytes, size: bytes) -> None:
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (b"77777777777\0", "a header claims"),
+        (b"\xff" * 4 + struct.pack(">q", -512), "a header claims"),
+        (b"0" * 12, "recursion"),
+    ],
+)
+def test_absurd_headers_are_refused(place: Place, tmp_path: Path, kind: bytes, size: bytes, words: str) -> None:
     header = bytearray(tarfile.TarInfo("long").tobuf(tarfile.USTAR_FORMAT))
     header[124:136], header[156:157], header[148:156] = size, kind, b" " * 8
     header[148:156] = b"%06o\0 " % sum(header)
     archive = tmp_path / "evil.tar.gz"
-    archive.write_bytes(gzip.compress(bytes(header) + bytes(20_000)))
-    refused(place, archive)
-
-
-def test_endless_nested_headers_are_refused(place: Place, tmp_path: Path) -> None:
-    header = bytearray(tarfile.TarInfo("long").tobuf(tarfile.USTAR_FORMAT))
-    header[156:157], header[148:156] = tarfile.GNUTYPE_LONGNAME, b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    archive = tmp_path / "deep.tar.gz"
     archive.write_bytes(gzip.compress(bytes(header) * 5000))
-    refused(place, archive)
+    assert words in refused(place, archive)
+
+
+def test_a_sparse_map_that_never_ends_is_refused(place: Place, tmp_path: Path) -> None:
+    info = tarfile.TarInfo("sparse")
+    info.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0"}
+    archive = tmp_path / "evil.tar.gz"
+    archive.write_bytes(gzip.compress(info.tobuf() + b"1\n" + b"1" * 510))
+    assert "cut off" in refused(place, archive)

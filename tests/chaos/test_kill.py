@@ -1,0 +1,149 @@
+"""kill -9 at random moments under load; the truth is checked from files outside the host."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+from tests.acceptance.hostprocess import ROOT, HostProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.chaos, pytest.mark.timeout(560), pytest.mark.xdist_group("kill")]
+
+KILLS = int(os.environ.get("JOBHOST_KILLS", "200"))
+SEED = int(os.environ.get("JOBHOST_SEED", "20261121"))
+FREE, EXCLUSIVE, SKIPPING, ONCE = (f"10000000-0000-4000-8000-00000000000{digit}" for digit in (1, 2, 3, 4))
+
+XCRON = """<?xml version="1.0"?>
+<ArrayOfJobItemConfiguration>
+  <JobItemConfiguration type="probe_jobs:Skipping" startType="immediate">
+    <schedule xmlns="http://santedb.org/configuration" xmlns:jh="urn:jobhost:xcron:1">
+      <jh:add type="interval" interval="PT0.05S" misfire="all" />
+    </schedule>
+  </JobItemConfiguration>
+</ArrayOfJobItemConfiguration>
+"""
+
+
+def test_nothing_accepted_is_lost_or_stuck_and_nothing_exclusive_overlaps(tmp_path: Path) -> None:
+    chance = random.Random(SEED)
+    host = HostProcess(tmp_path)
+    host.data.mkdir()
+    (host.data / "xcron.xml").write_text(XCRON)
+    accepted = tmp_path / "accepted.log"
+    client = subprocess.Popen([sys.executable, __file__, str(host.data), str(accepted)], cwd=ROOT, env=host.environment)
+    deaths: dict[int, float] = {}
+    try:
+        for _ in range(KILLS):
+            host.start(wait=False)
+            assert host.process is not None
+            time.sleep(chance.uniform(0.3, 1.4))
+            assert host.process.poll() is None, host.log.read_text()[-3000:]
+            host.kill()
+            deaths[host.process.pid] = time.monotonic()
+    finally:
+        client.terminate()
+        client.wait(10)
+    (host.data / "xcron.xml").unlink()
+    host.start()
+    _drain(host)
+    assert host.terminate() == 0
+
+    rows = _rows(host.data / "runs.sqlite")
+    ids = accepted.read_text().split()
+    assert len(ids) > KILLS, "the load was too small to mean anything"
+    assert not [run for run in ids if run not in rows], f"lost; seed {SEED}"
+    assert not [run for run, row in rows.items() if row["state"] not in FINAL], f"stuck; seed {SEED}"
+    _check_overlaps(host, deaths)
+    _check_at_most_once(host, rows)
+    _check_fires(host, rows)
+
+
+FINAL = {5, 6, 7, 8, 9}
+
+
+def _drain(host: HostProcess) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        status = host.json("status")
+        if not sum(status["unfinished"].values()):
+            return
+        time.sleep(0.3)
+    raise AssertionError(f"runs are stuck: {status['unfinished']}")
+
+
+def _rows(path: Path) -> dict[str, sqlite3.Row]:
+    connection = sqlite3.connect(path)
+    connection.row_factory = sqlite3.Row
+    rows = connection.execute("SELECT lower(hex(id)) AS id, state, attempt, crashes, fire_time, schedule_id FROM run").fetchall()
+    return {row["id"]: row for row in rows}
+
+
+def _spans(host: HostProcess, deaths: dict[int, float], job: str) -> list[tuple[float, float, str]]:
+    starts: dict[tuple[str, str, str], float] = {}
+    spans = []
+    for kind, job_id, run, attempt, process, instant, *_ in host.probes():
+        if job_id != job:
+            continue
+        key = (run, attempt, process)
+        if kind == "start":
+            starts[key] = float(instant)
+        else:
+            spans.append((starts.pop(key), float(instant), run))
+    for (run, _, process), began in starts.items():
+        spans.append((began, deaths.get(int(process), float("inf")), run))
+    return sorted(spans)
+
+
+def _check_overlaps(host: HostProcess, deaths: dict[int, float]) -> None:
+    for job in (EXCLUSIVE, SKIPPING):
+        spans = _spans(host, deaths, job)
+        assert len(spans) > 10, "too few runs to mean anything"
+        for before, after in zip(spans, spans[1:], strict=False):
+            assert before[1] <= after[0], f"{before} overlaps {after}; seed {SEED}"
+
+
+def _check_at_most_once(host: HostProcess, rows: dict[str, sqlite3.Row]) -> None:
+    starts: dict[str, int] = defaultdict(int)
+    for kind, job, run, *_ in host.probes():
+        starts[run] += job == ONCE and kind == "start"
+    assert not [run for run, count in starts.items() if count > 1], f"at-most-once run started twice; seed {SEED}"
+
+
+def _check_fires(host: HostProcess, rows: dict[str, sqlite3.Row]) -> None:
+    fires = [(row["schedule_id"], row["fire_time"]) for row in rows.values() if row["schedule_id"]]
+    assert len(fires) == len(set(fires)), f"a fire time was accepted twice; seed {SEED}"
+    assert len(fires) > KILLS
+
+
+async def load(data: Path, accepted: Path) -> None:
+    """Submit runs for as long as it may; note the ids only once the host has accepted them."""
+    from host import RunSubmission
+    from host.cli.connect import connect
+    from host.errors import HostError
+
+    chance = random.Random(SEED)
+    jobs = ("probe_jobs:Free", "probe_jobs:Free", "probe_jobs:Exclusive", "probe_jobs:AtMostOnce")
+    with accepted.open("a", buffering=1) as file:
+        while True:
+            try:
+                async with connect(data) as host:
+                    while True:
+                        batch = [RunSubmission(job=chance.choice(jobs)) for _ in range(chance.randint(1, 8))]
+                        ids = await host.control.submit(batch)
+                        file.write("".join(f"{run.hex}\n" for run in ids))
+                        await asyncio.sleep(chance.uniform(0, 0.02))
+            except (HostError, OSError, json.JSONDecodeError):
+                await asyncio.sleep(0.02)
+
+
+if __name__ == "__main__":
+    asyncio.run(load(Path(sys.argv[1]), Path(sys.argv[2])))
