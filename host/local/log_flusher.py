@@ -37,6 +37,11 @@ class Flusher:
         self.failure: str | None = None
         """What the last write failed with; None while all is well."""
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will be written any more."""
+        return self._task.done()
+
     def stir(self, *, is_urgent: bool) -> None:
         """Say that something waits to be written; from any thread, nearly free when it was said before."""
         # Invariant: both flags are cleared before `write` takes what waits, and set after it was put there.

@@ -91,8 +91,11 @@ class SqliteRunLog(RunLog, StoreMaintenance, Service):
 
     def check(self) -> Sequence[Finding]:
         """Say whether the last lines could not be written."""
-        failure = self._flusher.failure if self._flusher else None
-        return [Finding(message=f"lines of runs wait to be written: {failure}")] if failure else []
+        flusher = self._flusher
+        if flusher is None or flusher.failure is None:
+            return []
+        message = f"lines of runs are not written: {flusher.failure}"
+        return [Finding(message=message, is_failure=flusher.has_ended)]
 
     def append(self, run_id: UUID, lines: Sequence[RunLogLine]) -> None:
         """Take lines; those past the run's bound or the buffer's are counted."""

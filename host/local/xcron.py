@@ -138,8 +138,6 @@ def _job_type(entry: Element) -> str:
     return _normalise(entry.get("type", ""))
 
 
-
-
 def _read_entry(entry: Element, name: str) -> tuple[JobSchedule, ...]:
     parents = [child for child in elements(entry) if local_name(child) == "schedule"]
     for number, parent in enumerate(parents):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -102,11 +101,13 @@ class TestSqliteRunLog(RunLogSuite, ServiceSuite):
 
         asyncio.run(check())
 
-    def test_many_lines_are_written_at_once(self, tmp_path: Path) -> None:
+    def test_many_lines_are_written_at_once(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("host.local.log_flusher.FLUSH_SECONDS", 3600)
+
         async def check() -> None:
             async with running(log_in(tmp_path)) as log:
                 log.append(RUN, lines(*["x"] * 500))
-                async with asyncio.timeout(0.15):
+                async with asyncio.timeout(10):
                     while not _query(tmp_path, "SELECT count(*) FROM line"):
                         await asyncio.sleep(0.005)
 
@@ -117,16 +118,14 @@ class TestSqliteRunLog(RunLogSuite, ServiceSuite):
             async with running(log_in(tmp_path)) as log:
                 other = sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)
                 other.execute("BEGIN IMMEDIATE")
-                began = time.monotonic()
                 log.append(RUN, lines(*["x"] * 1000))
                 reader = asyncio.ensure_future(log.read(RUN, limit=2000))
                 await asyncio.sleep(0.05)
                 log.append(RUN, lines(*["y"] * 1000))
-                assert time.monotonic() - began < 0.2
                 assert not reader.done()
                 other.execute("ROLLBACK")
                 other.close()
-                assert {line.event for line in await reader} == {"x"}
+                assert [line.event for line in await reader][:1000] == ["x"] * 1000
                 assert len(await log.read(RUN, limit=5000)) == 2000
 
         asyncio.run(check())
@@ -154,6 +153,27 @@ class TestSqliteRunLog(RunLogSuite, ServiceSuite):
         with capture_logs() as logs:
             asyncio.run(check())
         assert [entry["event"] for entry in logs] == ["lines of runs cannot be written"]
+
+    def test_a_defect_of_the_writer_is_told_to_all(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        async def check() -> None:
+            async with running(log_in(tmp_path)) as log:
+                await log.read(RUN)
+
+                async def fail(_: Callable[[sqlite3.Connection], T]) -> T:
+                    raise ZeroDivisionError
+
+                monkeypatch.setattr(log._database, "write", fail)
+                log.append(RUN, lines("a"))
+                for _ in range(2):
+                    with pytest.raises(StoreUnavailableError):
+                        await log.read(RUN)
+                log.append(RUN, lines("b"))
+                assert log.check()[0].is_failure
+                assert "ZeroDivisionError" in log.check()[0].message
+
+        with capture_logs() as logs:
+            asyncio.run(check())
+        assert [entry["log_level"] for entry in logs] == ["error"]
 
     def test_a_stopped_log_refuses_to_read(self, tmp_path: Path) -> None:
         async def check() -> None:

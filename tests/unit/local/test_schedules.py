@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -19,6 +20,7 @@ from host.local.schedules import XmlJobScheduleManager, XmlJobScheduleSettings
 from host.local.xcron_file import XcronFile
 from host.model.messages import ScheduleChanged
 from host.model.schedules import JobSchedule
+from host.santedb.attributes import ATTRIBUTES
 from host.testing.clock import FakeClock
 from host.testing.contracts.services import running
 from host.xmlfile import canonical, elements, parse_xml, read_xml
@@ -156,7 +158,9 @@ def test_a_new_file_has_santedbs_form(path: Path) -> None:
         await desk.manager.clear("host_maintenance.jobs:Prune")
 
     at_desk(path, body)
-    assert path.read_text() == f"""<?xml version="1.0"?>
+    assert (
+        path.read_text()
+        == f"""<?xml version="1.0"?>
 <ArrayOfJobItemConfiguration xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" \
 xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:jh="urn:jobhost:xcron:1">
   <JobItemConfiguration type="{OPTIMIZE}" startType="immediate">
@@ -170,6 +174,7 @@ xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:jh="urn:jobhost:xcron:1">
   </JobItemConfiguration>
 </ArrayOfJobItemConfiguration>
 """
+    )
 
 
 def test_comments_and_unknown_parts_are_kept(path: Path) -> None:
@@ -432,7 +437,7 @@ WRONG = xml(
     entry("a:Good", fast(60)),
     entry("a:Day", '\n<add type="interval" interval="5"/>\n<add days="monday" start="2026-01-01T00:00:00"/>'),
     entry("a:Never", '<jh:add xmlns:jh="urn:jobhost:xcron:1" type="cron" expression="0 0 31 2 *"/>'),
-    '<JobItemConfiguration type="a:Bare"><schedule><add type="interval" interval="5"/></schedule></JobItemConfiguration>',
+    '<JobItemConfiguration type="a:Bare"><schedule><add interval="5"/></schedule></JobItemConfiguration>',
     entry("a:Good", fast(1)),
     "<JobItemConfiguration/>",
     '<JobItemConfiguration xmlns="http://santedb.org/configuration" type="a:Lost"/>',
@@ -536,9 +541,7 @@ def test_a_crash_at_any_step_leaves_the_whole_old_or_the_whole_new_file(tmp_path
 
 
 @pytest.mark.parametrize("name", ["fsync", "open"])
-def test_a_failed_write_changes_nothing_and_is_told(
-    path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_failed_write_changes_nothing_and_is_told(path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     path.write_bytes(SANTEDBS)
 
     async def body(desk: Desk) -> None:
@@ -688,3 +691,28 @@ def test_an_unsound_copy_is_not_put_in_place(path: Path, tmp_path: Path, copy: b
     with pytest.raises(StoreCorruptError):
         Desk(path).manager.restore(folder)
     assert path.read_bytes() == SANTEDBS
+
+
+# The page for operators
+
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "xcron.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_page_is_in_force_without_findings(path: Path) -> None:
+    (example,) = (block for block in re.findall(r"```xml\n(.*?)```", PAGE, re.DOTALL) if "<?xml" in block)
+    path.write_text(example, encoding="utf-8")
+
+    async def body(desk: Desk) -> None:
+        assert desk.findings() == []
+        assert [len(entry.schedules) for entry in await desk.manager.all()] == [1, 1, 3, 0]
+        for found in await desk.manager.all():
+            await desk.manager.clear(found.job_type)
+            await desk.manager.replace(found.job_type, found.schedules)
+
+    at_desk(path, body)
+    assert canonical(read_xml(path)) == canonical(parse_xml(example.encode(), name="page"))
+
+
+@pytest.mark.parametrize("name", ["type", *ATTRIBUTES])
+def test_the_page_has_every_attribute(name: str) -> None:
+    assert f"| `{name}` |" in PAGE or f"| `jh:{name}` |" in PAGE
