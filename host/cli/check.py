@@ -60,7 +60,9 @@ def plugins(*, data: Path | None, config: Path | None, as_json: bool) -> None:
         print_json(found)
         return
     rows = [(plugin.name, plugin.distribution, plugin.version, _offer(plugin)) for plugin in found]
-    print_table(("PLUGIN", "DISTRIBUTION", "VERSION", "OFFERS"), rows, empty="no plugin is installed", text="OFFERS")
+    print_table(
+        ("PLUGIN", "DISTRIBUTION", "VERSION", "OFFERS"), rows, empty="no plugin is installed", texts=("OFFERS",)
+    )
 
 
 async def _plugins(data: Path | None, config: Path | None) -> Sequence[PluginInfo]:
@@ -83,8 +85,8 @@ def _offer(plugin: PluginInfo) -> Cell:
 
 def _print_rows(title: str, rows: Sequence[CheckRow]) -> None:
     heading(title)
-    cells = [(row.name if row.known else warning(row.name), row.kind, row.where, row.note) for row in rows]
-    print_table(("NAME", "KIND", "WHERE", "NOTE"), cells, empty="  none", text="NOTE")
+    cells = [(row.name if row.known else warning(row.name), row.where, row.note) for row in rows]
+    print_table(("NAME", "WHERE", "NOTE"), cells, empty="  none", texts=("NAME", "NOTE"))
 
 
 def _print_problems(title: str, problems: Sequence[Problem], *, is_wrong: bool) -> None:

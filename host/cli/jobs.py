@@ -43,7 +43,7 @@ async def list_jobs(host: ConnectedHost, *, as_json: bool) -> None:
         return
     latest = await host.runs.latest([job.id for job in registered])
     rows = [_row(job, latest.get(job.id)) for job in registered]
-    print_table(("NAME", "JOB", "LATEST RUN", "WHEN"), rows, empty="no job is registered", text="JOB")
+    print_table(("NAME", "JOB", "LATEST RUN", "WHEN"), rows, empty="no job is registered", texts=("JOB",))
 
 
 @jobs.command()
@@ -56,7 +56,7 @@ async def available(host: ConnectedHost, *, as_json: bool) -> None:
         print_json([job_without_secrets(job) for job in offered])
         return
     rows = [(job.name, job.job_type, job.description) for job in offered]
-    print_table(("NAME", "JOB", "DESCRIPTION"), rows, empty="every offered job is registered", text="DESCRIPTION")
+    print_table(("NAME", "JOB", "DESCRIPTION"), rows, empty="every offered job is registered", texts=("DESCRIPTION",))
 
 
 @jobs.command()
@@ -74,7 +74,7 @@ async def show(host: ConnectedHost, *, job: str, as_json: bool) -> None:
     if info.parameters:
         heading("Parameters")
         rows = [_parameter_row(info, parameter) for parameter in info.parameters]
-        print_table(("NAME", "TYPE", "REQUIRED", "VALUE", "DESCRIPTION"), rows, empty="", text="DESCRIPTION")
+        print_table(("NAME", "TYPE", "REQUIRED", "VALUE", "DESCRIPTION"), rows, empty="", texts=("DESCRIPTION",))
 
 
 @jobs.command()
@@ -147,7 +147,7 @@ async def cancel(host: ConnectedHost, *, job: str, as_json: bool) -> None:
         print_json(results)
         return
     rows = [(short_id(result.run_id), result.state.value) for result in results]
-    print_table(("RUN", "STATE"), rows, empty="the job has no unfinished run", text="STATE")
+    print_table(("RUN", "STATE"), rows, empty="the job has no unfinished run", texts=("STATE",))
 
 
 @jobs.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -51,22 +51,23 @@ def print_json_line(value: object) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str, text: str, is_cut: bool = False
+    columns: Sequence[str], rows: Iterable[Sequence[Cell]], *, empty: str, texts: Collection[str], is_cut: bool = False
 ) -> None:
     """Print rows under columns, or the sentence ``empty``.
 
-    Where the width is too small, the ``text`` column takes several lines, or is cut; the others stay whole.
+    Where the width is too small, the columns ``texts`` take several lines, or are cut; the others stay whole.
     """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
     for name in columns:
-        if name == text:
+        if name in texts:
             table.add_column(name, overflow="fold", min_width=8)
         else:
             table.add_column(name, no_wrap=True, overflow="ellipsis")
     for row in rows:
         cells = list(map(_cell, row))
-        cells[columns.index(text)].no_wrap = is_cut
-        cells[columns.index(text)].overflow = "ellipsis" if is_cut else "fold"
+        for name in texts:
+            cells[columns.index(name)].no_wrap = is_cut
+            cells[columns.index(name)].overflow = "ellipsis" if is_cut else "fold"
         table.add_row(*cells)
     if table.row_count:
         console().print(table)

@@ -105,7 +105,7 @@ async def list_runs(
         ("RUN", "JOB", "STATE", "WHEN", "STATUS") if is_narrow() else ("RUN", "JOB", "STATE", "WHEN", "STATUS", "TOOK")
     )
     rows = [_row(run, jobs)[: len(columns)] for run in found]
-    print_table(columns, rows, empty="no run", text="STATUS", is_cut=True)
+    print_table(columns, rows, empty="no run", texts=("STATUS",), is_cut=True)
     if page.next_cursor:
         print_line(f"more: --cursor {page.next_cursor}")
 

@@ -53,7 +53,7 @@ async def list_schedules(host: ConnectedHost, *, job: str | None, as_json: bool)
         return
     zone = (await host.host.status()).timezone
     rows = [row for info, entry in entries for row in _rows(info, entry, zone)]
-    print_table(("JOB", "RUNS", "NEXT", "SOURCE"), rows, empty="no job has a schedule", text="RUNS")
+    print_table(("JOB", "RUNS", "NEXT", "SOURCE"), rows, empty="no job has a schedule", texts=("RUNS",))
 
 
 @schedule.command()
@@ -158,7 +158,7 @@ async def _set(directory: Path, job: str, wanted: JobSchedule, *, add: bool, as_
     heading(f"The next {NEXT} fire times")
     old, new = (_upcoming(info.id, rules, zone, now(), NEXT) for rules in (before.schedules, entry.schedules))
     rows = [(_time_of(a), _time_of(b), b.note or "" if b else "") for a, b in zip_longest(old, new)]
-    print_table(("BEFORE", "NOW", "NOTE"), rows, empty="  none", text="NOTE")
+    print_table(("BEFORE", "NOW", "NOTE"), rows, empty="  none", texts=("NOTE",))
 
 
 async def _next_of(directory: Path, job: str, after: datetime | None, count: int) -> Sequence[FireTime]:
@@ -195,7 +195,7 @@ def _words(rule: JobSchedule, zone: str) -> str:
 def _print_times(times: Sequence[FireTime]) -> None:
     present = now()
     rows = [(_time_of(t), f"{rfc3339(t.fire_time)}", relative(t.fire_time, present), t.note or "") for t in times]
-    print_table(("LOCAL", "UTC", "FROM NOW", "NOTE"), rows, empty="it never fires", text="NOTE")
+    print_table(("LOCAL", "UTC", "FROM NOW", "NOTE"), rows, empty="it never fires", texts=("NOTE",))
 
 
 def _time_of(time: FireTime | None) -> str:

@@ -29,16 +29,15 @@ async def status(host: ConnectedHost, *, as_json: bool) -> None:
 
     Its state, its load and the health of its providers.
     """
-    now_status = await host.host.status()
+    found = await host.host.status()
     if as_json:
-        print_json(now_status)
+        print_json(found)
         return
-    print_facts(_facts(now_status))
+    print_facts(_facts(found))
     heading("Providers")
-    rows = [
-        (p.type.rpartition(":")[2], ", ".join(p.contracts), p.source, _health(p.findings)) for p in now_status.providers
-    ]
-    print_table(("PROVIDER", "CONTRACTS", "SOURCE", "HEALTH"), rows, empty="none", text="HEALTH")
+    rows = [(p.type.rpartition(":")[2], p.source, _health(p.findings), ", ".join(p.contracts)) for p in found.providers]
+    texts = ("HEALTH", "USED FOR")
+    print_table(("PROVIDER", "SOURCE", "HEALTH", "USED FOR"), rows, empty="none", texts=texts)
 
 
 @click.command()

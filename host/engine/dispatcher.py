@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -195,7 +196,8 @@ class HostedDispatcher(Dispatcher, Service):
                 self._bus.publish(RunsChanged())
             for run in claim.runs:
                 self._begin(run)
-            self._full = len(claim.runs) >= sum(free.values())
+            taken = Counter(run.executor for run in claim.runs)
+            self._full = any(taken[name] >= count for name, count in free.items())
             if not self._full:
                 await self._alarm.wait(self._until(claim))
 

@@ -32,15 +32,11 @@ class Flusher:
         self._is_hurried = False
         self._is_stopping = False
         self._demands: list[asyncio.Future[None]] = []
-        self._task = self._loop.create_task(self._work(), name="run log flusher")
-        self._task.add_done_callback(self._end)
+        self.task = self._loop.create_task(self._work(), name="run log flusher")
+        """Ends after ``stop``, or by a defect; then nothing is written any more."""
+        self.task.add_done_callback(self._end)
         self.failure: str | None = None
         """What the last write failed with; None while all is well."""
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing will be written any more."""
-        return self._task.done()
 
     def stir(self, *, is_urgent: bool) -> None:
         """Say that something waits to be written; from any thread, nearly free when it was said before."""
@@ -54,7 +50,7 @@ class Flusher:
 
     async def flush(self) -> None:
         """Return when everything that waits now is written; raises what ``write`` failed with."""
-        if self._task.done():
+        if self.task.done():
             raise _ended()
         demand: asyncio.Future[None] = self._loop.create_future()
         self._demands.append(demand)
@@ -65,7 +61,7 @@ class Flusher:
         """Write what waits, once, and end."""
         self._is_stopping = True
         self._wake(True)
-        await asyncio.wait([self._task])
+        await asyncio.wait([self.task])
 
     def _wake(self, is_urgent: bool) -> None:
         self._stirred.set()
@@ -105,7 +101,6 @@ class Flusher:
     def _end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.failure = f"the writer has ended: {error!r}"
-            _log.error("run log writer has ended", error=repr(error))
         _answer(self._demands, _ended())
 
 

@@ -89,13 +89,17 @@ class SqliteRunLog(RunLog, StoreMaintenance, Service):
             await flusher.stop()
         await self._database.stop()
 
+    def background(self) -> Sequence[asyncio.Task[None]]:
+        """Give the task that writes lines."""
+        return [self._flusher.task] if self._flusher else []
+
     def check(self) -> Sequence[Finding]:
         """Say whether the last lines could not be written."""
         flusher = self._flusher
         if flusher is None or flusher.failure is None:
             return []
         message = f"lines of runs are not written: {flusher.failure}"
-        return [Finding(message=message, is_failure=flusher.has_ended)]
+        return [Finding(message=message, is_failure=flusher.task.done())]
 
     def append(self, run_id: UUID, lines: Sequence[RunLogLine]) -> None:
         """Take lines; those past the run's bound or the buffer's are counted."""

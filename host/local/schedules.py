@@ -79,7 +79,7 @@ class XmlJobScheduleManager(JobScheduleManager, StoreMaintenance, Service):
 
     async def stop(self) -> None:
         """End watching."""
-        watcher, self._watcher = self._watcher, None
+        watcher, self._watcher, self._opened = self._watcher, None, None
         if watcher is not None:
             watcher.cancel()
             await asyncio.wait([watcher])

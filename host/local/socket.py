@@ -35,7 +35,7 @@ class ControlSocket(ControlFace, Service):
     is_default = True
     stop_seconds = 5
 
-    def __init__(  # noqa: PLR0917  # wired by annotations, never called by hand
+    def __init__(
         self,
         directory: DataDirectory,
         jobs: JobManagerService,
@@ -99,6 +99,8 @@ class ControlSocket(ControlFace, Service):
         self._connections[task] = writer
         try:
             await self._calls.serve(reader, writer)
+        except asyncio.CancelledError:
+            pass  # by stop alone; Python 3.11's streams log a handler that ends as cancelled
         finally:
             del self._connections[task]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -33,7 +34,7 @@ _logger = structlog.get_logger(__name__)
 
 
 class XcronFile:
-    """One file and its backup. All methods may block, and may be called from any thread.
+    """One file and its backup. Most methods block; all may be called from any thread.
 
     ``in_force`` is the last version that could be read; a file that is damaged later changes nothing but
     ``damage``, and is never written over. The backup, ``<file>.bak``, is at most one of our own changes older.
@@ -50,7 +51,7 @@ class XcronFile:
         self._seen: _Signature | None = None
         self._kept: bytes | None = None
         self._has_vanished = False
-        self._changed: set[str] = set()
+        self._changed: deque[str] = deque()  # filled under the guard, emptied without
 
     def open(self) -> None:
         """Read the file, or its backup if it is damaged; a missing file has no entries.
@@ -76,10 +77,8 @@ class XcronFile:
             self._refresh()
 
     def take_changes(self) -> set[str]:
-        """Give the job types whose entries changed, by anybody, since the last call."""
-        with self._guard:
-            changed, self._changed = self._changed, set()
-            return changed
+        """Give the job types whose entries changed, by anybody, since the last call; never waits."""
+        return {self._changed.popleft() for _ in range(len(self._changed))}
 
     def replace(
         self, job_type: str, schedules: Sequence[JobSchedule], *, expected_version: str | None
@@ -123,15 +122,17 @@ class XcronFile:
     def _write(self, job_type: str, rows: Sequence[Element] | None) -> None:
         try:
             data = rewrite(self.in_force, job_type, rows)
+            after = read_xcron(data, name=str(self.path), before=self.in_force, touched=job_type)
         except ValueError as error:
             raise InvalidRequestError(f"job type {job_type!r} cannot be written as XML") from error
-        after = read_xcron(data, name=str(self.path), before=self.in_force, touched=job_type)
+        except XmlError as error:
+            raise StoreUnavailableError(f"cannot be written: {error.message}", where=error.where) from error
         if self._data is not None:
             self._check_writable()
             self._keep()
         write_atomically(self.path.resolve(), data)
         self._data, self._seen, self.in_force = data, None, after
-        self._changed.add(job_type)
+        self._changed.append(job_type)
 
     def _check_writable(self) -> None:
         # A rename would replace a read-only file all the same, and root may write to any.
@@ -162,7 +163,7 @@ class XcronFile:
             self._accept(data)
         except XmlError as error:
             self._report_damage(error)
-        self._changed |= _differences(before, self.in_force)
+        self._changed.extend(_differences(before, self.in_force))
 
     def _signature(self) -> _Signature | None:
         try:

@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
-from uuid import UUID, uuid5
+from typing import Any, Self, TypeVar
+from uuid import UUID, uuid4, uuid5
 
 from host.contracts.contract import Service
 from host.contracts.runs import JobRunClaimer, JobRunReader, JobRunWriter
-from host.model.runs import Claim, ClaimedRun, JobRun, RunOutcome, RunRequest, RunSignal, RunState, SignalKind
+from host.model.runs import CancelResult, Claim, ClaimedRun, JobRun, RunOutcome, RunRequest, RunSignal, RunState, RunUpdate, SignalKind
 
 T = TypeVar("T")
 
@@ -83,7 +83,7 @@ class Desk:
         """Submit requests."""
         return list(self(self.store.submit(requests)))
 
-    def add(self, **fields: Unpack[Any]) -> UUID:  # type: ignore[misc]  # the fields are RunRequest's
+    def add(self, **fields: object) -> UUID:
         """Submit one request of the usual job with these fields."""
         return self.submit(request(**fields))[0]
 
@@ -99,9 +99,14 @@ class Desk:
 
     def start(self, run: ClaimedRun) -> None:
         """Report that the run's code has started."""
-        from host.model.runs import RunUpdate
+        assert not self.report(run, started_at=run.claimed_at + SECOND)
 
-        assert not self(self.store.update([RunUpdate(id=run.id, fencing_token=run.fencing_token, started_at=self.now(run))]))
+    def report(self, run: ClaimedRun, **fields: object) -> list[SignalKind]:
+        """Report on a claim; gives what the store tells about it."""
+        known: dict[str, Any] = fields
+        signals = self(self.store.update([RunUpdate(id=run.id, fencing_token=run.fencing_token, **known)]))
+        assert {signal.id for signal in signals} <= {run.id}
+        return [signal.kind for signal in signals]
 
     def finish(self, run: ClaimedRun, state: RunState = RunState.COMPLETED, **fields: object) -> bool:
         """Record an outcome, by default of code that started; say whether it was taken."""
@@ -111,12 +116,21 @@ class Desk:
 
     def outcome(self, run: ClaimedRun, state: RunState = RunState.COMPLETED, **fields: object) -> RunOutcome:
         """Give an outcome of code that started."""
-        known: dict[str, Any] = {"started_at": self.now(run), **fields}
+        known: dict[str, Any] = {"started_at": run.claimed_at + SECOND, **fields}
         return RunOutcome(id=run.id, fencing_token=run.fencing_token, state=state, **known)
 
-    def now(self, run: ClaimedRun) -> datetime:
-        """Give an instant after the claim."""
-        return run.claimed_at + SECOND
+    def cancel(self, *run_ids: UUID, by: str | None = "somebody") -> list[CancelResult]:
+        """Ask to cancel runs."""
+        return list(self(self.store.request_cancel(run_ids, by=by)))
+
+    def now(self) -> datetime:
+        """Give the store's own present instant."""
+        schedule = uuid4()
+        return self(self.store.adopt({schedule: "now"}))[schedule].effective_from
+
+    def after(self, seconds: float) -> datetime:
+        """Give an instant by the store's own clock."""
+        return self.now() + timedelta(seconds=seconds)
 
     def run(self, run_id: UUID) -> JobRun:
         """Read one run that must be there."""

@@ -99,7 +99,7 @@ def check_shown(block: Block, output: str) -> None:
     printed = [" ".join(line.split()) for line in output.splitlines()]
     place = 0
     for line in filter(None, (" ".join(line.split()) for line in block.text.splitlines())):
-        pattern = ".*".join(map(re.escape, line.split("…")))
+        pattern = ".*".join(map(re.escape, re.split(r"\s*…\s*", line)))
         found = next((n for n in range(place, len(printed)) if re.fullmatch(pattern, printed[n])), None)
         assert found is not None, f"{block.where}: not printed: {line}\nin:\n{output}"
         place = found + 1

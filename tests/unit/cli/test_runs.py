@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from uuid import UUID
 
@@ -100,6 +103,17 @@ def test_follow_of_a_run_ends_when_it_is_final(host: HostUnderTest) -> None:
     assert lines[-1]["state"] == "completed"
     text = host.printed("runs", "follow", str(run_id))
     assert "Prune run history  completed" in text
+
+
+@pytest.mark.slow
+def test_an_interrupted_follow_ends_with_130_and_no_word(filled: HostUnderTest) -> None:
+    command = [sys.executable, "-m", "host", "runs", "log", "1111", "--follow", "--data", str(filled.folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert "begun" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+    assert (process.returncode, said) == (130, "")
 
 
 def test_cancel_says_whether_the_run_ended_at_once(filled: HostUnderTest) -> None:

@@ -225,7 +225,7 @@ def test_a_folder_that_cannot_hold_a_socket_is_refused_with_its_name(tmp_path: P
     assert caught.value.where == str(tmp_path)
 
 
-def test_stop_ends_streams_and_calls_with_a_word(tmp_path: Path) -> None:
+def test_stop_ends_streams_and_calls_with_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def body(service: ControlSocket) -> None:
         async with connect(tmp_path) as host:
             lines = host.log.follow(RUN_ID)
@@ -240,6 +240,7 @@ def test_stop_ends_streams_and_calls_with_a_word(tmp_path: Path) -> None:
                 await host.host.status()
 
     with_socket(tmp_path, body)
+    assert caplog.records == []
 
 
 def test_a_client_that_reads_nothing_does_not_hold_up_stop(tmp_path: Path) -> None:

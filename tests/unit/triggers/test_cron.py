@@ -186,8 +186,8 @@ def test_cis_refuses_ranges_that_it_reads_otherwise() -> None:
 
 def test_a_huge_expression_is_refused_unread() -> None:
     started = time.perf_counter()
-    with pytest.raises(InvalidScheduleError, match="400,008 characters"):
-        cron("0," * 200_000 + "* * * *"[:7] + "*")
+    with pytest.raises(InvalidScheduleError, match="400,009 characters"):
+        cron("0," * 200_000 + "0 * * * *")
     assert time.perf_counter() - started < 0.1
 
 
@@ -249,7 +249,7 @@ def test_equal_expressions_share_one_rule() -> None:
 
 @pytest.mark.slow
 def test_ten_thousand_schedules_are_built_at_once() -> None:
-    distinct = [f"{minute} {hour} * * {weekday}" for minute in range(50) for hour in range(20) for weekday in "*"]
+    distinct = [f"{minute} {hour} * * *" for minute in range(50) for hour in range(20)]
     schedules = [JobSchedule.cron(expression, timezone="Europe/Prague") for expression in distinct * 10]
     started = time.perf_counter()
     for schedule, job in zip(schedules, JOBS * 40, strict=False):

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from host.errors import InvalidScheduleError
-from host.model.schedules import CronDialect, IntervalMode, JobSchedule, ScheduleKind, Weekday
+from host.model.schedules import IntervalMode, JobSchedule, ScheduleKind, Weekday
 from host.triggers import FireTime, describe, preview
 
 MINUTE = timedelta(minutes=1)
@@ -87,12 +87,9 @@ def test_words(schedule: JobSchedule, expected: str) -> None:
         ("H H * * *", None),
     ],
 )
-@pytest.mark.parametrize("dialect", CronDialect)
-def test_cron_is_explained_where_it_is_certain(expression: str, expected: str | None, dialect: CronDialect) -> None:
-    if dialect is CronDialect.CIS and expression == "0 22-2 * * *":
-        pytest.skip("refused in this dialect")
+def test_cron_is_explained_where_it_is_certain(expression: str, expected: str | None) -> None:
     explained = f" ({expected})" if expected else ""
-    assert words(JobSchedule.cron(expression, dialect=dialect)) == f"cron {expression}{explained}, Europe/Prague"
+    assert words(JobSchedule.cron(expression)) == f"cron {expression}{explained}, Europe/Prague"
 
 
 def test_words_for_the_impossible_are_refused() -> None:
