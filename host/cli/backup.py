@@ -58,6 +58,7 @@ def restore(*, archive: Path, config: Path, as_json: bool) -> None:
         print_line(f"restored {name}")
     for name in report.configuration:
         print_line(f"unpacked to compare: {name}")
-    heading("The next start would catch up" if report.would_catch_up else "The next start would catch up with nothing")
+    heading("Would be caught up" if report.would_catch_up else "Nothing would be caught up")
     for line in report.would_catch_up:
         print_line(f"  {line}")
+    print_line("The next start is paused: look, then `jobhost jobs resume --all`, or start with --no-catch-up.")

@@ -15,7 +15,7 @@ from host.cli.output import Cell, failure, heading, print_facts, print_json, pri
 from host.cli.parameters import job_without_secrets, read_parameters, without_secrets
 from host.cli.text import duration, local_time, relative, short_id
 from host.cli.watch import ending_of, show_progress
-from host.errors import RunNotFoundError
+from host.errors import InvalidRequestError, RunNotFoundError
 from host.model.jobs import JobInfo, JobParameter
 from host.model.runs import JobRun, RunState
 from host.model.submissions import RunSubmission
@@ -150,25 +150,40 @@ async def cancel(host: ConnectedHost, *, job: str, as_json: bool) -> None:
     print_table(("RUN", "STATE"), rows, empty="the job has no unfinished run", texts=("STATE",))
 
 
+maybe_job_argument = click.argument("job", required=False)
+all_option = click.option("--all", "everything", is_flag=True, help="Everything, not one job.")
+
+
 @jobs.command()
-@job_argument
+@maybe_job_argument
+@all_option
 @click.option("--reason", required=True, help="Why; shown to everybody who wonders.")
 @on_host
-async def pause(host: ConnectedHost, *, job: str, reason: str) -> None:
-    """Start no run of a job any more, until it is resumed."""
-    info = await host.jobs.get_job(job)
-    done = await host.control.pause(f"job:{info.job_type}", reason=reason, by=user())
-    print_line(f"paused {info.name}" if done else f"{info.name} is paused already; its reason stays")
+async def pause(host: ConnectedHost, *, job: str | None, everything: bool, reason: str) -> None:
+    """Start no run of a job, or with --all of any job, until it is resumed."""
+    scope, name = await _scope(host, job, everything=everything)
+    done = await host.control.pause(scope, reason=reason, by=user())
+    print_line(f"paused {name}" if done else f"{name} is paused already; its reason stays")
 
 
 @jobs.command()
-@job_argument
+@maybe_job_argument
+@all_option
 @on_host
-async def resume(host: ConnectedHost, *, job: str) -> None:
-    """End a job's pause; fire times inside it are not made up for."""
+async def resume(host: ConnectedHost, *, job: str | None, everything: bool) -> None:
+    """End a pause of a job, or with --all of everything; fire times inside it are not made up for."""
+    scope, name = await _scope(host, job, everything=everything)
+    done = await host.control.resume(scope, by=user())
+    print_line(f"resumed {name}" if done else f"{name} is not paused")
+
+
+async def _scope(host: ConnectedHost, job: str | None, *, everything: bool) -> tuple[str, str]:
+    if everything == (job is not None):
+        raise InvalidRequestError("name a job, or say --all", hint="not both")
+    if job is None:
+        return "all", "everything"
     info = await host.jobs.get_job(job)
-    done = await host.control.resume(f"job:{info.job_type}", by=user())
-    print_line(f"resumed {info.name}" if done else f"{info.name} is not paused")
+    return f"job:{info.job_type}", info.name
 
 
 def _row(job: JobInfo, latest: JobRun | None) -> tuple[Cell, ...]:

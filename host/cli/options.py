@@ -77,7 +77,7 @@ def find_data_directory(data: Path | None, config: Path | None) -> Path:
             "no host is named and there is no config/santedb.config.xml here",
             hint="use --data DIR, --config FILE, JOBHOST_DATA or JOBHOST_CONFIG",
         )
-    from host.kernel.check import data_directory
+    from host.kernel.locate import data_directory
 
     return data_directory(config or DEFAULT_CONFIGURATION)
 

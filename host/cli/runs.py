@@ -132,7 +132,7 @@ async def show(host: ConnectedHost, *, run: str, as_json: bool) -> None:
 @json_option
 @on_host
 async def log(host: ConnectedHost, *, run: str, follow: bool, as_json: bool) -> None:
-    """Print what a run has written; with --json one object a line."""
+    """Print what a run has written; with --json an array, and with --follow one object a line."""
     found = await find_run(host, run)
 
     def saw(line: RunLogLine) -> None:
@@ -141,11 +141,14 @@ async def log(host: ConnectedHost, *, run: str, follow: bool, as_json: bool) -> 
     if follow:
         await follow_log(host, found.id, saw)
         return
-    last = 0
-    while lines := await host.log.read(found.id, after=last):
-        for line in lines:
-            last = line.number
-            saw(line)
+    written: list[RunLogLine] = []
+    while lines := await host.log.read(found.id, after=written[-1].number if written else 0):
+        written.extend(lines)
+    if as_json:
+        print_json(written)
+        return
+    for line in written:
+        saw(line)
 
 
 @runs.command()

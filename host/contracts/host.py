@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -85,6 +85,8 @@ class HostStatus:
     """``{executor: (calls now, slots)}``."""
     unfinished: Mapping[str, int]
     """``{run state: how many}``."""
+    paused: Mapping[str, str] = field(default_factory=dict)
+    """``{scope: reason}``."""
 
 
 class HostControl(Contract):

@@ -78,7 +78,8 @@ class HostedDispatcher(Dispatcher, Service):
         self._busy = dict.fromkeys(self._executors, 0)
         self._active: dict[UUID, ActiveRun] = {}
         self._offered: frozenset[str] = frozenset()
-        self._held = False
+        # Invariant: nothing is claimed before the scheduler has said what is paused.
+        self._held = True
         self._draining = False
         self._full = False
         self._after_tenant: str | None = None
@@ -92,7 +93,12 @@ class HostedDispatcher(Dispatcher, Service):
         self._idle = asyncio.Event()
         self._idle.set()
         self._loop = asyncio.get_running_loop()
-        self._outcomes = OutcomeWriter(self._claimer, self._bus, self._signal)
+        self._outcomes = OutcomeWriter(
+            self._claimer,
+            self._bus,
+            on_signal=self._signal,
+            on_written=self._alarm.ring,  # an exclusive key may be free now, or a retry due sooner
+        )
         self._progress = ProgressWriter(self._claimer, self._clock, self._signal)
         self._runner = Runner(
             node=self._node(),
@@ -162,7 +168,7 @@ class HostedDispatcher(Dispatcher, Service):
         return {name: (self._busy[name], executor.slots) for name, executor in self._executors.items()}
 
     def hold(self, *, everything: bool, job_types: frozenset[str]) -> None:
-        """Leave everything, or some job types, unclaimed."""
+        """Leave everything, or some job types, unclaimed; everything is held until the first call."""
         self._held = everything
         self._offered = frozenset(self._catalogue.available()) - job_types
         self.wake()

@@ -28,10 +28,18 @@ TOLD_SINGLY = 20
 class OutcomeWriter:
     """A queue of outcomes with one writer; order is kept, nothing is dropped."""
 
-    def __init__(self, claimer: JobRunClaimer, bus: MessageBus, on_signal: Callable[[RunSignal], None]) -> None:
+    def __init__(
+        self,
+        claimer: JobRunClaimer,
+        bus: MessageBus,
+        *,
+        on_signal: Callable[[RunSignal], None],
+        on_written: Callable[[], None],
+    ) -> None:
         self._claimer = claimer
         self._bus = bus
         self._on_signal = on_signal
+        self._on_written = on_written
         self._waiting: list[tuple[ActiveRun, RunOutcome]] = []
         self._writing = 0
         self._alarm = Alarm()
@@ -93,6 +101,7 @@ class OutcomeWriter:
                 logger.warning("outcome refused: the claim was lost", run_id=str(signal.id))
             self._on_signal(signal)
         self._bus.publish(RunsChanged())
+        self._on_written()
         _tell(batch)
 
 

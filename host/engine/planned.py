@@ -10,10 +10,11 @@ from host.engine.policies import Fire, decide_missed
 from host.engine.requests import base_request
 from host.model.jobs import JobInfo
 from host.model.parameters import check_parameters
-from host.model.runs import RunRequest
+from host.model.runs import RunReason, RunRequest
 from host.model.schedules import (
     IntervalMode,
     JobSchedule,
+    MisfirePolicy,
     ScheduleCursor,
     ScheduleEntry,
     schedule_ids,
@@ -68,29 +69,50 @@ class PlannedSchedule:
     def advance(self, last_end: datetime | None = None) -> None:
         """Compute the next fire time after the last one considered."""
         assert self._trigger is not None
-        cursor = self.cursor
-        # One microsecond less: a fire time equal to the instant the schedule came into force counts.
-        after = cursor.last_fire_time or cursor.effective_from - timedelta(microseconds=1)
-        self.next = self._trigger.next_after(after, last_end=last_end, fired=cursor.fire_count)
+        self.next = self._trigger.next_after(self._since, last_end=last_end, fired=self.cursor.fire_count)
         self.generation += 1
 
-    def take(self, now: datetime, *, grace: timedelta, catch_up: bool) -> list[Fire]:
-        """Take the fire times up to now, and move the cursor past them."""
+    def take(self, now: datetime, *, grace: timedelta, until: datetime | None = None) -> list[Fire]:
+        """Take the fire times up to now, and move the cursor past them.
+
+        Those after ``until`` do not count as missed: they fell into a pause, or nobody wants to catch up.
+        """
         assert self._trigger is not None
         assert self.next is not None
-        cursor, nominal = self.cursor, self.next
-        self._before = cursor
-        following = None
-        if self.schedule.mode is not IntervalMode.FIXED_DELAY:
-            following = self._trigger.next_after(nominal, fired=cursor.fire_count + 1)
-        if catch_up and now - nominal <= grace and (following is None or following > now):
-            fires, last = [Fire(fire_time=nominal)], nominal
+        self._before = self.cursor
+        nominal = self.next
+        last: datetime | None
+        if self.schedule.mode is IntervalMode.FIXED_DELAY:
+            fires, last = self._take_single(nominal, now - nominal > grace, until), nominal
         else:
-            since = cursor.last_fire_time or cursor.effective_from - timedelta(microseconds=1)
-            fires, latest = decide_missed(self.schedule, self._trigger, after=since, now=now, catch_up=catch_up)
-            last = latest or nominal
-        self.cursor = replace(cursor, last_fire_time=last, fire_count=cursor.fire_count + len(fires))
+            following = self._trigger.next_after(nominal, fired=self.cursor.fire_count + 1)
+            if until is None and now - nominal <= grace and (following is None or following > now):
+                fires, last = [Fire(fire_time=nominal)], nominal
+            else:
+                fires, last = decide_missed(self.schedule, self._trigger, after=self._since, now=now, until=until)
+        count = self.cursor.fire_count
+        if self.schedule.max_count is not None:
+            fires = fires[: max(0, self.schedule.max_count - count)]
+        self.cursor = replace(self.cursor, last_fire_time=last or nominal, fire_count=count + len(fires))
         return fires
+
+    def missed(self, now: datetime) -> tuple[int, int]:
+        """Give how many runs a start at ``now`` would cause, and for how many fire times; moves the cursor."""
+        if self.next is None or self.next > now:
+            return 0, 0
+        fires = [fire for fire in self.take(now, grace=timedelta(0)) if fire.skip is None]
+        return len(fires), len(fires) + sum(fire.missed for fire in fires)
+
+    def _take_single(self, nominal: datetime, is_late: bool, until: datetime | None) -> list[Fire]:
+        is_out = until is not None and nominal > until
+        if is_out or (is_late and self.schedule.misfire is MisfirePolicy.SKIP):
+            return [Fire(fire_time=nominal, skip=RunReason.MISFIRE)]
+        return [Fire(fire_time=nominal)]
+
+    @property
+    def _since(self) -> datetime:
+        # One microsecond less: a fire time equal to the instant the schedule came into force counts.
+        return self.cursor.last_fire_time or self.cursor.effective_from - timedelta(microseconds=1)
 
     def undo(self) -> None:
         """Forget the last ``take``, whose result could not be stored."""

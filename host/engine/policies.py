@@ -28,25 +28,27 @@ class Fire:
 
 
 def decide_missed(
-    schedule: JobSchedule, trigger: Trigger, *, after: datetime, now: datetime, catch_up: bool = True
+    schedule: JobSchedule, trigger: Trigger, *, after: datetime, now: datetime, until: datetime | None = None
 ) -> tuple[list[Fire], datetime | None]:
-    """Decide what becomes of the fire times in ``(after, now]``.
+    """Decide what becomes of the fire times in ``(after, now]``; those after ``until`` are only recorded as skipped.
 
     Returns the fires, oldest first, and the latest fire time considered (None if there was none).
     """
+    last = latest_missed(trigger, after=after, now=now, cap=1).latest
     if schedule.misfire_window is not None:
         after = max(after, now - schedule.misfire_window)
-    latest, count, _ = latest_missed(trigger, after=after, now=now, cap=MISSED_CAP)
-    if latest is None:
+    end = now if until is None else min(now, until)
+    latest, count, _ = latest_missed(trigger, after=after, now=end, cap=MISSED_CAP)
+    if last is None:
         return [], None
-    if not catch_up or schedule.misfire is MisfirePolicy.SKIP:
-        return [Fire(fire_time=latest, missed=count - 1, skip=RunReason.MISFIRE)], latest
+    if latest is None or schedule.misfire is MisfirePolicy.SKIP:
+        _, skipped, _ = latest_missed(trigger, after=after, now=now, cap=MISSED_CAP)
+        return [Fire(fire_time=last, missed=max(0, skipped - 1), skip=RunReason.MISFIRE)], last
     if schedule.misfire is MisfirePolicy.LATEST:
-        return [Fire(fire_time=latest, missed=count - 1)], latest
+        return [Fire(fire_time=latest, missed=count - 1)], last
     if schedule.misfire_window is None:
-        after = max(after, now - ALL_WINDOW)
-    times = all_missed(trigger, after=after, now=now, limit=ALL_LIMIT)
-    return [Fire(fire_time=time) for time in times] or [Fire(fire_time=latest, missed=count - 1)], latest
+        after = max(after, end - ALL_WINDOW)
+    return [Fire(fire_time=time) for time in all_missed(trigger, after=after, now=end, limit=ALL_LIMIT)], last
 
 
 def retry_delay(attempt: int, fraction: float) -> timedelta:

@@ -92,7 +92,9 @@ class HostedScheduler(Scheduler, Service):
         self._heap: list[tuple[int, int, int, PlannedSchedule]] = []
         self._order = 0
         self._waiting: dict[UUID, PlannedSchedule] = {}
-        self._paused: frozenset[str] = frozenset()
+        self._paused: dict[str, Pause] = {}
+        self._pause_over: tuple[datetime, datetime] | None = None
+        """From when to when everything was paused, until what it held back has been decided."""
         self._broken: dict[str, str] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._unsubscribe: list[Unsubscribe] = []
@@ -134,7 +136,7 @@ class HostedScheduler(Scheduler, Service):
     def check(self) -> Sequence[Finding]:
         """Name schedules that are not in force, and pauses."""
         broken = [Finding(message=f"schedules of {job} are not in force: {why}") for job, why in self._broken.items()]
-        return [*broken, *(Finding(message=f"paused: {scope}") for scope in sorted(self._paused))]
+        return [*broken, *(Finding(message=f"{scope} is paused: {why.reason}") for scope, why in self._paused.items())]
 
     def timezone(self) -> str:
         """Give the default zone of schedules."""
@@ -142,7 +144,10 @@ class HostedScheduler(Scheduler, Service):
 
     async def pauses_changed(self) -> None:
         """Read the pauses again."""
-        self._paused = frozenset(pause.scope for pause in await self._registry.pauses())
+        before = self._paused
+        self._paused = {pause.scope: pause for pause in await self._registry.pauses()}
+        if "all" in before and "all" not in self._paused:
+            self._pause_over = (before["all"].at, self._clock.now())
         job_types = frozenset(scope[4:] for scope in self._paused if scope.startswith("job:"))
         self._dispatcher.hold(everything="all" in self._paused, job_types=job_types)
 
@@ -188,7 +193,7 @@ class HostedScheduler(Scheduler, Service):
                 continue
             planned.advance()
             if not catch_up and planned.next is not None and planned.next <= now:
-                skipped.extend(self._requests(planned, now, catch_up=False))
+                skipped.extend(self._requests(planned, now, until=planned.cursor.effective_from))
                 moved.append(planned.cursor)
                 planned.advance()
             self._push(planned)
@@ -205,7 +210,7 @@ class HostedScheduler(Scheduler, Service):
     async def _run(self) -> None:
         while True:
             await self._apply_changes()
-            if not self._leadership.is_active():
+            if "all" in self._paused or not self._leadership.is_active():
                 await self._alarm.wait(MAX_SLEEP_SECONDS)
                 continue
             now = self._clock.now()
@@ -213,6 +218,7 @@ class HostedScheduler(Scheduler, Service):
             if due:
                 await self._fire(due, now)
                 continue
+            self._pause_over = None
             await self._alarm.wait(self._until_next())
 
     def _until_next(self) -> float:
@@ -232,7 +238,7 @@ class HostedScheduler(Scheduler, Service):
     async def _fire(self, due: list[PlannedSchedule], now: datetime) -> None:
         requests: list[RunRequest] = []
         for planned in due:
-            requests.extend(self._requests(planned, now))
+            requests.extend(self._decide(planned, now))
         try:
             accepted = await self._writer.fire(requests, [planned.cursor for planned in due])
         except StoreUnavailableError as error:
@@ -253,8 +259,15 @@ class HostedScheduler(Scheduler, Service):
                 planned.advance()
                 self._push(planned)
 
-    def _requests(self, planned: PlannedSchedule, now: datetime, *, catch_up: bool = True) -> list[RunRequest]:
-        fires = planned.take(now, grace=self._settings.misfire_grace, catch_up=catch_up)
+    def _decide(self, planned: PlannedSchedule, now: datetime) -> list[RunRequest]:
+        if self._pause_over is not None and planned.next is not None:
+            began, ended = self._pause_over
+            if planned.next <= ended:
+                return self._requests(planned, ended, until=began)
+        return self._requests(planned, now, until=None)
+
+    def _requests(self, planned: PlannedSchedule, now: datetime, *, until: datetime | None) -> list[RunRequest]:
+        fires = planned.take(now, grace=self._settings.misfire_grace, until=until)
         if self._is_paused(planned):
             return []
         if any(fire.missed or fire.skip for fire in fires):
@@ -270,8 +283,7 @@ class HostedScheduler(Scheduler, Service):
     def _is_paused(self, planned: PlannedSchedule) -> bool:
         if not self._paused:
             return False
-        scopes = {"all", f"job:{planned.job.job_type}", f"schedule:{planned.id}"}
-        return not scopes.isdisjoint(self._paused)
+        return f"job:{planned.job.job_type}" in self._paused or f"schedule:{planned.id}" in self._paused
 
     # -- changes -------------------------------------------------------------------------------------------
 

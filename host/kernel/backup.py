@@ -20,7 +20,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -209,10 +209,12 @@ def restore_archive(
 
 async def restore(config: Path, archive: Path) -> RestoreReport:
     """Restore an archive into the stores and the data directory that a configuration names; see restore_archive."""
+    from host.kernel.catchup import foresee_catch_up
     from host.kernel.host import open_stores
 
     async with open_stores(config) as (stores, data_directory):
-        return await _in_thread(partial(restore_archive, archive, stores=stores, data_directory=data_directory))
+        report = await _in_thread(partial(restore_archive, archive, stores=stores, data_directory=data_directory))
+    return replace(report, would_catch_up=await foresee_catch_up(config))
 
 
 class _Workspace:

@@ -12,12 +12,11 @@ from host.contracts.host import PluginInfo
 from host.errors import ConfigurationError, HostError, Problem
 from host.kernel.builtin import HostStartOptions
 from host.kernel.catalogue import Catalogue, load_catalogue
-from host.kernel.config import HostConfig, bind_settings, read_configuration
+from host.kernel.config import HostConfig, read_configuration
 from host.kernel.foresee import foresee
 from host.kernel.graph import Resolution, known_sections, resolve
 from host.kernel.host import Host
 from host.kernel.wiring import contracts_of
-from host.local.directory import DataDirectorySettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +77,6 @@ def check_configuration(config: Path) -> CheckReport:
 def list_plugins() -> Sequence[PluginInfo]:
     """Give the installed plugins, also those that fail to load."""
     return load_catalogue().plugins
-
-
-def data_directory(config: Path) -> Path:
-    """Give the data directory of a configuration; raises ConfigurationError."""
-    return bind_settings(DataDirectorySettings, read_configuration(config, environment=os.environ)).path
 
 
 def _build(config: HostConfig, catalogue: Catalogue) -> tuple[tuple[Problem, ...], Host | None]:

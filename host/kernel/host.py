@@ -20,6 +20,7 @@ from host.contracts.contract import Contract, Service, Settings
 from host.contracts.engine import Dispatcher, Scheduler
 from host.contracts.host import DataDirectory, HostControl, HostState, HostStatus, PluginInfo, ProviderInfo
 from host.contracts.maintenance import StoreMaintenance
+from host.contracts.registry import JobRegistry
 from host.contracts.runs import JobRunReader
 from host.contracts.schedules import JobScheduleManager
 from host.kernel.builtin import HostStartOptions
@@ -143,6 +144,7 @@ class Host(HostControl):
         """Give state, providers with their health, and load."""
         scheduler = self._container.find(Scheduler)
         dispatcher = self._container.find(Dispatcher)
+        registry = self._container.find(JobRegistry)
         counters = await self._container.get(JobRunReader).counters()
         return HostStatus(
             state=self._state,
@@ -156,6 +158,7 @@ class Host(HostControl):
             providers=tuple(self.provider_infos()),
             executors=dispatcher.load() if dispatcher else {},
             unfinished={state.value: count for state, count in counters.by_state.items()},
+            paused={pause.scope: pause.reason for pause in await registry.pauses()} if registry else {},
         )
 
     async def plugins(self) -> Sequence[PluginInfo]:
@@ -181,6 +184,11 @@ class Host(HostControl):
         stored = self._container.find(JobScheduleManager)
         scheduler = self._container.find(Scheduler)
         return (await stored.all() if stored else ()), (scheduler.timezone() if scheduler else "UTC")
+
+    def services_below(self, *contracts: type[Contract]) -> list[tuple[str, Service]]:
+        """Give the services that providers of these contracts are or need, in start order."""
+        rows = self._graph.plan.below([self._graph.plan.providers[contract] for contract in contracts])
+        return [entry for entry in self._services() if entry[0] in {str(row) for row in rows}]
 
     def _services(self) -> list[tuple[str, Service]]:
         rows = [(row, self._container.instance(row)) for row in self._graph.plan.rows if row.instance is None]

@@ -51,6 +51,17 @@ class Plan:
     providers: dict[type[Contract], Row] = field(default_factory=dict)
     """``{contract: outermost provider}``."""
 
+    def below(self, rows: Iterable[Row]) -> list[Row]:
+        """Give these rows and all that they need, in build order."""
+        wanted: set[Row] = set()
+        waiting = list(rows)
+        while waiting:
+            row = waiting.pop()
+            if row not in wanted:
+                wanted.add(row)
+                waiting.extend(_rows_in(self.arguments[row].values()))
+        return [row for row in self.rows if row in wanted]
+
 
 def contracts_of(cls: type) -> list[type[Contract]]:
     """Give the contracts a class offers: classes of which Contract is a direct base."""
@@ -199,7 +210,7 @@ class _Planner:
                 if not any(need.contract is contract for need in self.needs[outer]):
                     self.problems.append(
                         Problem(
-                            message=f"{contract.__name__} has two providers, {inner} and {outer}; neither wraps the other",
+                            message=f"{contract.__name__} has two providers, neither wraps the other: {inner}, {outer}",
                             where=outer.where,
                             hint="remove one",
                         )

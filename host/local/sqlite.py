@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
 import structlog
 
-from host.errors import StoreUnavailableError
-from host.local.sqlite_file import connect, copy_database, look, open_for_writing, store_error
+from host.errors import StoreCorruptError, StoreUnavailableError
+from host.local.sqlite_file import BUSY_MILLISECONDS, connect, copy_database, look, open_for_writing, store_error
 from host.local.sqlite_writer import SqliteWriter
 
 T = TypeVar("T")
@@ -114,21 +115,21 @@ class SqliteDatabase:
 
     async def verify(self) -> list[str]:
         """Check the integrity of the whole file; findings as sentences, empty when sound."""
-        rows = await self._run_upkeep(
-            lambda: self._with_connection(lambda source: source.execute("PRAGMA integrity_check(20)").fetchall())
-        )
+        try:
+            rows = await self._run_upkeep(
+                lambda: self._with_connection(lambda source: source.execute("PRAGMA integrity_check(20)").fetchall())
+            )
+        except StoreCorruptError as error:
+            return [str(error)]
         return [] if rows == [("ok",)] else [f"{self.path.name}: {row[0]}" for row in rows]
 
     async def optimise(self, hold_at_most: timedelta) -> str:
         """Refresh statistics, return free pages and fold the log in; writers wait at most ``hold_at_most``."""
         await self.write(_refresh_statistics)
-        freed, pages = 0, 16
-        while True:
-            step, seconds = await self.write(lambda connection, pages=pages: _free_pages(connection, pages))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        freed, is_more = 0, True
+        while is_more:
+            step, is_more = await self.write(partial(_free_pages, seconds=hold_at_most.total_seconds() / 2))
             freed += step
-            if step < pages:
-                break
-            pages = _next_step(pages, seconds, hold_at_most.total_seconds())
         await self._run_upkeep(self._checkpoint)
         return f"{self.path.name}: statistics refreshed, {freed} free pages returned"
 
@@ -168,12 +169,12 @@ class SqliteDatabase:
         self._checkpointed_bytes = min(self._checkpointed_bytes, size)  # less: the log was begun anew
         if self._is_checkpointing or size - self._checkpointed_bytes < CHECKPOINT_BYTES:
             return
+        self._checkpointed_bytes = size
         if size > TRUNCATE_BYTES:
             # Most of it was copied in the background; under steady writing only the writer can begin it anew.
             self._truncate_log()
             return
         self._is_checkpointing = True
-        self._checkpointed_bytes = size
         try:
             if self._upkeep is not None:
                 self._upkeep.submit(self._checkpoint)
@@ -181,9 +182,13 @@ class SqliteDatabase:
             return  # stopping, which folds the log in by itself
 
     def _truncate_log(self) -> None:
+        """Fold the log in and empty it, unless somebody still reads from it."""
+        if self._connection is None:
+            return
         try:
-            if self._connection is not None:
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._connection.execute("PRAGMA busy_timeout=0")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
         except sqlite3.Error as error:
             log.warning("write-ahead log not folded in", store=str(self.path), error=str(error))
 
@@ -264,18 +269,15 @@ def _refresh_statistics(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA optimize").fetchall()
 
 
-def _free_pages(connection: sqlite3.Connection, pages: int) -> tuple[int, float]:
-    began = time.monotonic()
-    before: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
-    connection.execute(f"PRAGMA incremental_vacuum({pages})").fetchall()
-    after: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
-    return before - after, time.monotonic() - began
-
-
-def _next_step(pages: int, seconds: float, limit_seconds: float) -> int:
-    if seconds > limit_seconds / 2:
-        return max(1, pages // 2)
-    return min(4096, pages * 2)
+def _free_pages(connection: sqlite3.Connection, *, seconds: float) -> tuple[int, bool]:
+    """Return free pages to the file system for so long; give how many, and whether some are left."""
+    deadline = time.monotonic() + seconds
+    free: int = connection.execute("PRAGMA freelist_count").fetchone()[0]
+    freed = 0
+    while freed < free and (freed == 0 or time.monotonic() < deadline):
+        connection.execute("PRAGMA incremental_vacuum(1)")  # sqlite3 steps it once: it never frees more than one
+        freed += 1
+    return freed, freed < free
 
 
 def _size_of(path: Path) -> int:

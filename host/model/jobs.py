@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -64,7 +66,7 @@ _PARAMETER_TYPES: dict[type, ParameterType] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class JobParameter:
     """One declared parameter. ``type`` accepts a Python type (``int``) and keeps a ``ParameterType``.
 
@@ -73,24 +75,49 @@ class JobParameter:
 
     name: str
     type: ParameterType
-    default: JsonValue = field(default=None, kw_only=True)
-    required: bool | None = field(default=None, kw_only=True)
-    minimum: float | None = field(default=None, kw_only=True)
-    maximum: float | None = field(default=None, kw_only=True)
-    choices: tuple[JsonValue, ...] = field(default=(), kw_only=True)
-    description: str = field(default="", kw_only=True)
-    secret: bool = field(default=False, kw_only=True)
+    default: JsonValue
+    required: bool
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[JsonValue, ...]
+    description: str
+    secret: bool
 
-    def __post_init__(self) -> None:
-        """Take a Python type for ``type`` and settle ``required``."""
-        given: object = self.type
-        if isinstance(given, type):
-            if given not in _PARAMETER_TYPES:
-                names = ", ".join(kind.__name__ for kind in _PARAMETER_TYPES)
-                raise TypeError(f"parameter {self.name!r}: {given.__name__} is no parameter type; use one of {names}")
-            object.__setattr__(self, "type", _PARAMETER_TYPES[given])
-        if self.required is None:
-            object.__setattr__(self, "required", self.default is None)
+    def __init__(
+        self,
+        name: str,
+        type: ParameterType | builtins.type,
+        *,
+        default: JsonValue = None,
+        required: bool | None = None,
+        minimum: float | None = None,
+        maximum: float | None = None,
+        choices: Iterable[JsonValue] = (),
+        description: str = "",
+        secret: bool = False,
+    ) -> None:
+        values = {
+            "name": name,
+            "type": _parameter_type(name, type),
+            "default": default,
+            "required": default is None if required is None else required,
+            "minimum": minimum,
+            "maximum": maximum,
+            "choices": tuple(choices),
+            "description": description,
+            "secret": secret,
+        }
+        for field_name, value in values.items():
+            object.__setattr__(self, field_name, value)
+
+
+def _parameter_type(name: str, kind: object) -> ParameterType:
+    if isinstance(kind, ParameterType):
+        return kind
+    if isinstance(kind, type) and kind in _PARAMETER_TYPES:
+        return _PARAMETER_TYPES[kind]
+    names = ", ".join(known.__name__ for known in _PARAMETER_TYPES)
+    raise TypeError(f"parameter {name!r}: {kind!r} is no parameter type; use one of {names}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

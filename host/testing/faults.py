@@ -27,7 +27,7 @@ class FaultPlan:
     """Decides by a seed which calls fail, and counts them."""
 
     def __init__(self, seed: int, *, probability: float = 0.3) -> None:
-        self._random = Random(seed)  # noqa: S311  # a test's dice, not a secret
+        self._random = Random(seed)
         self._probability = probability
         self.calls: Counter[str] = Counter()
         """``{method: calls}``."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -13,7 +12,18 @@ from uuid import UUID, uuid4, uuid5
 
 from host.contracts.contract import Service
 from host.contracts.runs import JobRunClaimer, JobRunReader, JobRunWriter
-from host.model.runs import CancelResult, Claim, ClaimedRun, JobRun, RunOutcome, RunRequest, RunSignal, RunState, RunUpdate, SignalKind
+from host.model.runs import (
+    CancelResult,
+    Claim,
+    ClaimedRun,
+    JobRun,
+    RunOutcome,
+    RunRequest,
+    RunSignal,
+    RunState,
+    RunUpdate,
+    SignalKind,
+)
 
 T = TypeVar("T")
 
@@ -27,6 +37,7 @@ class RunStore(JobRunReader, JobRunWriter, JobRunClaimer):
 
 
 NewRuns = Callable[[], RunStore]
+NewPlace = Callable[[], NewRuns]
 Advance = Callable[[float], Awaitable[None]]
 
 
@@ -41,7 +52,8 @@ class Desk:
     def __init__(self, new_runs: NewRuns, advance: Advance, *, lease_seconds: float = 0) -> None:
         self._new_runs = new_runs
         self._advance = advance
-        self._lease_seconds = lease_seconds
+        self.crash_seconds = lease_seconds + 1
+        """How much time passes in a crash."""
         self._runner = asyncio.Runner()
         self.types: frozenset[str] = frozenset({JOB_TYPE, "jobs:Two"})
         self.store = new_runs()
@@ -55,9 +67,10 @@ class Desk:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop the store."""
-        with suppress(Exception) if error else suppress():
+        try:
             self(self._stop())
-        self._runner.close()
+        finally:
+            self._runner.close()
 
     def __call__(self, work: Coroutine[Any, Any, T]) -> T:
         """Do one call."""
@@ -68,7 +81,7 @@ class Desk:
         self(self._stop())
         self.store = self._new_runs()
         self(self._start())
-        self.advance(self._lease_seconds + 1)
+        self.advance(self.crash_seconds)
         return self(self.store.rescue())
 
     def advance(self, seconds: float) -> None:

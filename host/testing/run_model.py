@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from uuid import UUID
 
 from host.model.jobs import OverlapPolicy, RecoveryPolicy
-from host.model.runs import FINAL_STATES, MAX_CRASHES, TRANSITIONS, RunReason, RunRequest, RunState
+from host.model.runs import ACTIVE_STATES, FINAL_STATES, MAX_CRASHES, TRANSITIONS, RunRequest, RunState
 
 S = RunState
-_IDS = count(1)
 
 
 @dataclass(slots=True)
@@ -21,105 +21,111 @@ class ModelRun:
     number: int
     due: float
     state: RunState | None = None
-    reason: RunReason | None = None
     attempt: int = 0
     crashes: int = 0
     token: int = 0
-    cancel: bool = False
-    finished: float | None = None
+    is_cancel_asked: bool = False
+    finished: float = 0
 
     @property
-    def holds(self) -> bool:
-        """Say whether it keeps its key from others: active, or between attempts."""
-        return self.state not in FINAL_STATES and (self.state in (S.STARTING, S.RUNNING) or self.attempt + self.crashes > 0)
+    def is_active(self) -> bool:
+        """Say whether a node works on it."""
+        return self.state in ACTIVE_STATES
+
+    @property
+    def holds_key(self) -> bool:
+        """Say whether it keeps others of its key waiting: active, or between attempts."""
+        return self.state not in FINAL_STATES and (self.is_active or self.attempt + self.crashes > 0)
 
 
 @dataclass(slots=True)
 class RunModel:
-    """All rows. Time is a number of seconds; ``expires`` and ``delay`` count from the submission."""
+    """All rows; time is a number of seconds."""
 
     now: float = 0
     runs: dict[UUID, ModelRun] = field(default_factory=dict)
-
-    def move(self, run: ModelRun, state: RunState, reason: RunReason | None) -> None:
-        """Change a state, by the one table of legal changes."""
-        assert state in TRANSITIONS[run.state], f"{run.state} -> {state}"
-        run.state, run.reason = state, reason
-        run.finished = self.now if state in FINAL_STATES else None
+    numbers: Iterator[int] = field(default_factory=count)
 
     def submit(self, identity: UUID, request: RunRequest, *, delay: float = 0) -> None:
         """Accept a run, superseding those of its key if its policy says so."""
-        if request.overlap is OverlapPolicy.CANCEL_RUNNING and request.exclusive_key:
+        if request.overlap is OverlapPolicy.CANCEL_RUNNING:
             for other in self._of_key(request.exclusive_key):
-                self.cancel(other, RunReason.SUPERSEDED)
-        run = ModelRun(request, next(_IDS), self.now + delay)
-        self.move(run, S.PENDING if request.hold else S.SCHEDULED if delay > 0 else S.QUEUED, None)
-        self.runs[identity] = run
+                self.cancel(other)
+        run = self.runs[identity] = ModelRun(request, next(self.numbers), self.now + delay)
+        self._move(run, S.PENDING if request.hold else self._first(run))
 
-    def cancel(self, run: ModelRun, reason: RunReason = RunReason.REQUESTED) -> None:
+    def release(self, run: ModelRun) -> None:
+        """Let a PENDING run go."""
+        run.due = max(run.due, self.now)
+        self._move(run, self._first(run))
+
+    def cancel(self, run: ModelRun) -> None:
         """Cancel what waits, ask what is active."""
-        if run.state in (S.PENDING, S.SCHEDULED, S.QUEUED):
-            self.move(run, S.CANCELLED, reason)
+        if run.is_active:
+            run.is_cancel_asked = True
         elif run.state not in FINAL_STATES:
-            run.cancel = True
+            self._move(run, S.CANCELLED)
 
-    def claim(self, slots: int) -> list[UUID]:
-        """Promote what is due, take the best, skip what overlaps."""
-        for run in self.runs.values():
-            if run.state is S.SCHEDULED and run.due <= self.now:
-                self.move(run, S.QUEUED, run.reason)
-        free = [run for run in self.runs.values() if run.state is S.QUEUED and self._is_first(run)]
+    def claim(self, slots: int) -> list[ModelRun]:
+        """Promote what is due, take the best, skip what overlaps; gives what was taken, in order."""
+        for run in self._in(S.SCHEDULED):
+            if run.due <= self.now:
+                self._move(run, S.QUEUED)
+        free = [run for run in self._in(S.QUEUED) if self._may_start(run)]
         taken = sorted(free, key=lambda run: (-run.request.priority, run.due, run.number))[:slots]
         for run in taken:
-            self.move(run, S.STARTING, None)
+            self._move(run, S.STARTING)
             run.attempt, run.token = run.attempt + 1, run.token + 1
-        for run in [run for run in self.runs.values() if run.state is S.QUEUED and not run.holds]:
-            others = self._of_key(run.request.exclusive_key)
-            if run.request.overlap is OverlapPolicy.SKIP and any(other.holds for other in others):
-                self.move(run, S.SKIPPED, RunReason.OVERLAP)
-        return [identity for run in taken for identity, other in self.runs.items() if other is run]
+        for run in self._in(S.QUEUED):
+            is_held = any(other.holds_key for other in self._of_key(run.request.exclusive_key) if other is not run)
+            if is_held and run.request.overlap is OverlapPolicy.SKIP:
+                self._move(run, S.SKIPPED)
+        return taken
 
     def finish(self, run: ModelRun, token: int, state: RunState, *, is_started: bool, delay: float = 0) -> bool:
         """Record an outcome; False if it is refused."""
-        if run.state not in (S.STARTING, S.RUNNING) or token != run.token:
+        if not run.is_active or token != run.token:
             return False
-        if run.cancel and state in (S.COMPLETED, S.SCHEDULED, S.QUEUED):
+        if run.is_cancel_asked and state in (S.COMPLETED, S.SCHEDULED, S.QUEUED):
             state = S.CANCELLED
-        source = S.RUNNING if is_started else run.state
-        if state not in TRANSITIONS[source]:
+        if state not in TRANSITIONS[S.RUNNING if is_started else run.state]:
             return False
-        run.state = source
-        self.move(run, state, RunReason.REQUESTED if state is S.CANCELLED else None)
+        run.state = S.RUNNING if is_started else run.state
+        self._move(run, state)
         run.attempt -= state is S.QUEUED
         run.due = self.now + delay if state is S.SCHEDULED else run.due
         return True
 
     def rescue(self) -> None:
         """End every claim: its node is gone."""
-        for run in [run for run in self.runs.values() if run.state in (S.STARTING, S.RUNNING)]:
+        for run in self._in(S.STARTING, S.RUNNING):
             run.attempt, run.crashes = run.attempt - 1, run.crashes + 1
-            if run.request.recovery is RecoveryPolicy.FAIL:
-                self.move(run, S.FAILED, RunReason.LOST)
-            elif run.cancel:
-                self.move(run, S.CANCELLED, RunReason.REQUESTED)
-            elif run.crashes >= MAX_CRASHES:
-                self.move(run, S.QUARANTINED, RunReason.CRASHES)
-            else:
-                self.move(run, S.QUEUED, RunReason.RECOVERED)
+            is_last = S.QUARANTINED if run.crashes >= MAX_CRASHES else S.QUEUED
+            again = S.CANCELLED if run.is_cancel_asked else is_last
+            self._move(run, S.FAILED if run.request.recovery is RecoveryPolicy.FAIL else again)
 
     def prune(self, before: float) -> None:
         """Delete what finished before."""
-        gone = [key for key, run in self.runs.items() if run.finished is not None and run.finished < before]
-        for key in gone:
-            del self.runs[key]
+        self.runs = {
+            key: run for key, run in self.runs.items() if run.state not in FINAL_STATES or run.finished >= before
+        }
+
+    def _move(self, run: ModelRun, state: RunState) -> None:
+        assert state in TRANSITIONS[run.state], f"{run.state} to {state}"
+        run.state, run.finished = state, self.now
+
+    def _first(self, run: ModelRun) -> RunState:
+        return S.SCHEDULED if run.due > self.now else S.QUEUED
+
+    def _in(self, *states: RunState) -> list[ModelRun]:
+        return [run for run in self.runs.values() if run.state in states]
 
     def _of_key(self, key: str | None) -> list[ModelRun]:
-        return [run for run in self.runs.values() if key and run.request.exclusive_key == key]
+        return [run for run in self.runs.values() if key is not None and run.request.exclusive_key == key]
 
-    def _is_first(self, run: ModelRun) -> bool:
-        """Say whether no run of its key is active and it is the oldest due one, or the one between attempts."""
+    def _may_start(self, run: ModelRun) -> bool:
+        """Say whether it is the run between attempts of its key, or the oldest due one of a key nobody holds."""
         others = [other for other in self._of_key(run.request.exclusive_key) if other is not run]
-        if run.holds or not any(other.holds for other in others):
-            due = [other for other in others if other.state is S.QUEUED]
-            return run.holds or all((run.due, run.number) < (other.due, other.number) for other in due)
-        return False
+        due = [other for other in others if other.state is S.QUEUED]
+        is_oldest = all((run.due, run.number) < (other.due, other.number) for other in due)
+        return run.holds_key or (is_oldest and not any(other.holds_key for other in others))

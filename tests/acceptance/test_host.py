@@ -36,8 +36,10 @@ def test_the_shipped_configuration_is_clean_and_completes_a_run_within_thirty_se
         while "run completed" not in log.read_text() and time.monotonic() < end:
             time.sleep(0.1)
         assert "run completed" in log.read_text()
-        listed = subprocess.run([*command, "runs", "list", "--json"], cwd=ROOT, env=environment, capture_output=True, text=True)
-        assert any(run["state"] == "completed" for run in json.loads(listed.stdout))
+        listed = subprocess.run(
+            [*command, "runs", "list", "--json"], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+        assert any(run["state"] == "completed" for run in json.loads(listed.stdout)["runs"])
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
@@ -50,7 +52,7 @@ def test_an_interval_schedule_in_xcron_fires_and_leaves_history(make_host: MakeH
     host.wait_for("run completed")
     time.sleep(1.2)
 
-    runs = host.json("runs", "list", "--job", "probe_jobs:Free")
+    runs = host.json("runs", "list", "--job", "probe_jobs:Free")["runs"]
     assert len(runs) >= 2
     assert all(run["schedule_id"] and run["fire_time"] for run in runs)
     assert len({run["fire_time"] for run in runs}) == len(runs)
@@ -63,7 +65,7 @@ def test_sigterm_lets_active_runs_end(host: HostProcess) -> None:
     assert host.terminate() == 0
     assert [row[0] for row in host.probes()] == ["start", "end"]
     host.start()
-    assert [run["state"] for run in host.json("runs", "list")] == ["completed"]
+    assert [run["state"] for run in host.json("runs", "list")["runs"]] == ["completed"]
 
 
 def test_what_does_not_end_in_the_drain_time_is_given_back_and_runs_again(make_host: MakeHost) -> None:
@@ -138,7 +140,7 @@ def test_a_plain_function_runs_in_a_thread(host: HostProcess) -> None:
 def test_cancel_stops_a_run(host: HostProcess) -> None:
     host.run("jobs", "start", "probe_jobs:Free", "--param", "seconds=30")
     time.sleep(0.5)
-    run = host.json("runs", "list")[0]
+    run = host.json("runs", "list")["runs"][0]
     host.run("runs", "cancel", run["id"])
 
     finished = _finished(host)
@@ -181,16 +183,16 @@ def test_a_job_that_swallows_its_cancellation_is_shown_as_stuck(make_host: MakeH
     host.start()
     host.run("jobs", "start", "probe_jobs:Bad", "--param", "how=swallows_cancellation")
     time.sleep(0.5)
-    host.run("runs", "cancel", host.json("runs", "list")[0]["id"])
+    host.run("runs", "cancel", host.json("runs", "list")["runs"][0]["id"])
     host.wait_for("run is stuck")
     time.sleep(1.5)
 
-    run = host.json("runs", "list")[0]
+    run = host.json("runs", "list")["runs"][0]
     assert (run["state"], run["is_stuck"]) == ("running", True)
 
 
 def test_an_edit_of_xcron_on_disk_takes_effect_within_a_second(host: HostProcess) -> None:
-    host.run("schedule", "set", "probe_jobs:Free", "--every", "3600")
+    host.run("schedule", "set", "probe_jobs:Free", "--every", "1h")
     path = host.data / "xcron.xml"
     path.write_text(path.read_text().replace('interval="3600"', 'interval="1"'))
     edited = time.monotonic()
@@ -202,7 +204,7 @@ def test_an_edit_of_xcron_on_disk_takes_effect_within_a_second(host: HostProcess
 def _finished(host: HostProcess, seconds: float = 15) -> dict:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        runs = host.json("runs", "list")
+        runs = host.json("runs", "list")["runs"]
         if runs and runs[0]["finished_at"]:
             return runs[0]
         time.sleep(0.1)

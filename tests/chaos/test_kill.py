@@ -52,10 +52,14 @@ def test_nothing_accepted_is_lost_or_stuck_and_nothing_exclusive_overlaps(tmp_pa
     finally:
         client.terminate()
         client.wait(10)
+        host.kill()
     (host.data / "xcron.xml").unlink()
     host.start()
-    _drain(host)
-    assert host.terminate() == 0
+    try:
+        _drain(host)
+        assert host.terminate() == 0
+    finally:
+        host.kill()
 
     rows = _rows(host.data / "runs.sqlite")
     ids = accepted.read_text().split()
@@ -83,7 +87,9 @@ def _drain(host: HostProcess) -> None:
 def _rows(path: Path) -> dict[str, sqlite3.Row]:
     connection = sqlite3.connect(path)
     connection.row_factory = sqlite3.Row
-    rows = connection.execute("SELECT lower(hex(id)) AS id, state, attempt, crashes, fire_time, schedule_id FROM run").fetchall()
+    rows = connection.execute(
+        "SELECT lower(hex(id)) AS id, state, attempt, crashes, fire_time, schedule_id FROM run"
+    ).fetchall()
     return {row["id"]: row for row in rows}
 
 

@@ -83,9 +83,9 @@ def author_list() -> str:
 def contracts_in(module: ModuleType) -> Iterator[type]:
     """Give the contracts that a module declares, and what they hand out, in the order they stand there."""
     for cls in vars(module).values():
-        if isinstance(cls, type) and cls.__module__ == module.__name__ and cls not in AUTHORS:
-            if Contract in cls.__bases__ or ABC in cls.__bases__:
-                yield cls
+        is_its_own = isinstance(cls, type) and cls.__module__ == module.__name__ and cls not in AUTHORS
+        if is_its_own and (Contract in cls.__bases__ or ABC in cls.__bases__):
+            yield cls
 
 
 def member_texts(enum: type[Enum]) -> Mapping[str, str]:

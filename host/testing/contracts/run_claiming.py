@@ -181,6 +181,8 @@ class RunClaiming:
         desk.submit(*(self._keyed(OverlapPolicy.SKIP, executor="thread") for _ in range(2)))
         assert desk.claim({"loop": 9}).runs == ()
         assert Counter(run.state for run in desk(desk.store.runs()).runs) == {S.QUEUED: 2}
+        assert len(desk.claim({"thread": 1}).runs) == 1
+        assert Counter(run.state for run in desk(desk.store.runs()).runs) == {S.STARTING: 1, S.SKIPPED: 1}
 
     def test_overlap_skip_holds_between_attempts(self, desk: Desk) -> None:
         desk.submit(self._keyed(OverlapPolicy.SKIP, max_attempts=2))

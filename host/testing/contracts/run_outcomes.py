@@ -222,6 +222,15 @@ class RunOutcomes:
         assert [run.id for run in desk.claim({"loop": 1, "thread": 1}).runs] == [first]
         assert desk.states(second) == [S.QUEUED]
 
+    def test_what_is_given_back_between_attempts_keeps_its_key(self, desk: Desk) -> None:
+        first, second = desk.submit(*(request(exclusive_key="k", overlap=OverlapPolicy.QUEUE) for _ in range(2)))
+        desk.finish(desk.claim_one(), S.SCHEDULED, not_before=desk.after(10))
+        desk.advance(11)
+        desk.finish(desk.claim_one(), S.QUEUED, started_at=None)
+        again = desk.claim_one()
+        assert (again.id, again.attempt) == (first, 2)
+        assert desk.states(second) == [S.QUEUED]
+
     @pytest.mark.parametrize("state", [S.COMPLETED, S.SCHEDULED, S.QUEUED])
     def test_a_cancel_recorded_before_the_outcome_counts(self, desk: Desk, state: RunState) -> None:
         desk.add()

@@ -249,7 +249,7 @@ class RunReading:
             for change in ({"priority": 1}, {"not_before": desk.now()}, {"release": True}):
                 before = desk.run(active.id)
                 with pytest.raises(RunStateError):
-                    desk(desk.store.amend(active.id, is_locked=True, **change))  # type: ignore[arg-type]  # mixed values
+                    desk(desk.store.amend(active.id, is_locked=True, **change))
                 assert desk.run(active.id) == before
             assert desk(desk.store.amend(active.id, is_locked=is_finished)).is_locked is is_finished
 

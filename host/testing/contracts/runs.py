@@ -12,41 +12,36 @@ from host.testing.contracts.run_faults import RunFaults
 from host.testing.contracts.run_machine import check_against_model
 from host.testing.contracts.run_outcomes import RunOutcomes
 from host.testing.contracts.run_reading import RunReading
-from host.testing.run_desk import Advance, Desk, NewRuns
+from host.testing.run_desk import Advance, Desk, NewPlace, NewRuns
 
 
 class JobRunSuite(RunAccepting, RunClaiming, RunOutcomes, RunReading, RunFaults):
-    """Supply ``new_runs`` and ``advance``; ``new_leased_runs`` too, unless leases are the store's only way."""
+    """Supply ``new_place``, ``advance``, and ``new_leased_runs`` unless leases are the store's only way."""
 
     lease_seconds: float = 0
     """How long a dead node's claims last; 0: until the next incarnation looks."""
-    examples: int = 25
+    examples: int = 30
     """How many random histories are compared with the model."""
 
     @pytest.fixture
-    def new_runs(self) -> NewRuns:
-        """Give what builds a store, each time another incarnation over the same rows, none at first."""
+    def new_place(self) -> NewPlace:
+        """Give what makes an empty place; the result builds a store, each time another incarnation, over it."""
         raise NotImplementedError
-
-    @pytest.fixture
-    def new_leased_runs(self, new_runs: NewRuns) -> NewRuns:
-        """Give what builds a store whose claims are leases."""
-        return new_runs
 
     @pytest.fixture
     def advance(self) -> Advance:
-        """Give what lets that many seconds pass for the store."""
+        """Give what lets that many seconds pass for every store."""
         raise NotImplementedError
 
     @pytest.fixture
-    def clear(self) -> None:
-        """Give what deletes all rows while no store is open."""
-        raise NotImplementedError
+    def new_leased_runs(self, new_place: NewPlace) -> NewRuns:
+        """Give what builds a store whose claims are leases."""
+        return new_place()
 
     @pytest.fixture
-    def desk(self, new_runs: NewRuns, advance: Advance) -> Iterator[Desk]:
+    def desk(self, new_place: NewPlace, advance: Advance) -> Iterator[Desk]:
         """Give an open store."""
-        with Desk(new_runs, advance, lease_seconds=self.lease_seconds) as desk:
+        with Desk(new_place(), advance, lease_seconds=self.lease_seconds) as desk:
             yield desk
 
     @pytest.fixture
@@ -56,5 +51,7 @@ class JobRunSuite(RunAccepting, RunClaiming, RunOutcomes, RunReading, RunFaults)
             yield desk
 
     @pytest.mark.slow
-    def test_random_histories_agree_with_the_model(self, desk: Desk) -> None:
-        check_against_model(desk, examples=self.examples)
+    def test_random_histories_agree_with_the_model(self, new_place: NewPlace, advance: Advance) -> None:
+        check_against_model(
+            lambda: Desk(new_place(), advance, lease_seconds=self.lease_seconds), examples=self.examples
+        )
