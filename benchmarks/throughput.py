@@ -38,7 +38,9 @@ async def measure(space: Workspace, runs: int) -> dict[str, object]:
         for _ in range(runs // BATCH):
             await control.submit(submissions)
         result["batched_submit_per_s"] = round(runs / (time.perf_counter() - began))
+        used = time.process_time()
         result["drain_per_s"] = round(runs / await drained(host, control))
+        result["drain_cpu_us_per_run"] = round((time.process_time() - used) / runs * 1e6, 1)
         began = time.perf_counter()
         for _ in range(SINGLES):
             await control.submit([RunSubmission(job="bench_jobs:Silent")])
@@ -111,6 +113,10 @@ def main() -> None:
     with Workspace() as space:
         os.environ["BENCH_LOG"] = str(space.notes)
         sys.path.insert(0, str(PLUGIN))
+        sys.stderr = space.log.open("w") if "--profile" not in sys.argv else sys.stderr
+        from host.kernel.log import configure_logging
+
+        configure_logging("console")
         theirs = bare(space.folder, runs) if "--bare" in sys.argv else None
         result = asyncio.run(measure(space, runs))
     if theirs:

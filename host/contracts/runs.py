@@ -6,7 +6,7 @@ Suite: ``host.testing.contracts.runs``. Due times and leases are judged by the s
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -62,8 +62,11 @@ class JobRunWriter(Contract):
     """Accepts work. What returned without an error is durable and reaches exactly one final state."""
 
     @abstractmethod
-    async def submit(self, requests: Sequence[RunRequest]) -> Sequence[UUID]:
-        """Accept runs, all or none; returns their ids in order.
+    def submit(self, requests: Sequence[RunRequest]) -> Awaitable[Sequence[UUID]]:
+        """Accept runs, all or none; gives their ids in order once they are durable.
+
+        The work begins with the call, not with the await: a ``claim`` called later by the same process sees the
+        runs.
 
         A request becomes PENDING (``hold``), SCHEDULED (``not_before`` in the future), SKIPPED (``skip``) or
         QUEUED. A known ``idempotency_key`` gives the id of the run accepted for it before. With overlap
@@ -73,9 +76,10 @@ class JobRunWriter(Contract):
         """
 
     @abstractmethod
-    async def fire(self, requests: Sequence[RunRequest], cursors: Sequence[ScheduleCursor]) -> int:
+    def fire(self, requests: Sequence[RunRequest], cursors: Sequence[ScheduleCursor]) -> Awaitable[int]:
         """Accept runs that schedules asked for, and move those schedules' cursors, in one transaction.
 
+        Begins with the call, as ``submit`` does.
         A request whose (schedule id, fire time) was accepted before, by anybody, is left out; returns how
         many were accepted. A cursor only moves forward in its version.
         """
@@ -125,11 +129,12 @@ class JobRunClaimer(Contract):
     """Works on runs. Every write needs the claim's fencing token and a legal transition."""
 
     @abstractmethod
-    async def claim(
+    def claim(
         self, free: Mapping[str, int], job_types: Collection[str], *, after_tenant: str | None = None
-    ) -> Claim:
+    ) -> Awaitable[Claim]:
         """Take due runs for this node: QUEUED becomes STARTING, with a new fencing token and a lease.
 
+        Begins with the call, as ``JobRunWriter.submit`` does.
         ``free`` is how many may be taken by executor name; ``job_types`` are the types this node offers (pass
         the same object again while it is unchanged). Waiting runs whose time has come become QUEUED first;
         those past ``expires_at`` become FAILED (``expired``). Tenants take turns, beginning after

@@ -48,8 +48,10 @@ class HostedRunControl(RunControl):
         """Accept runs of registered jobs, all or none."""
         find = self._directory.find
         requests = [request_of(find(submission.job), submission) for submission in submissions]
-        ids = await self._writer.submit(requests)
-        self._look()
+        accepted = self._writer.submit(requests)
+        self._dispatcher.wake()  # its claim shares the submission's commit
+        ids = await accepted
+        self._bus.publish(RunsChanged())
         return ids
 
     async def cancel(self, run_id: UUID, *, by: str | None = None) -> CancelResult:

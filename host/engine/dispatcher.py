@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -82,6 +82,9 @@ class HostedDispatcher(Dispatcher, Service):
         self._held = True
         self._draining = False
         self._full = False
+        self._is_waiting = False
+        self._again = False
+        self._claiming: tuple[dict[str, int], Awaitable[Claim]] | None = None
         self._after_tenant: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._node = data.node
@@ -153,8 +156,14 @@ class HostedDispatcher(Dispatcher, Service):
 
     def wake(self) -> None:
         """Look for due runs now."""
-        if self._tasks:
-            self._alarm.ring()
+        if not self._tasks:
+            return
+        if self._is_waiting and self._claiming is None:
+            # Begun here and not in the loop's next turn, the claim shares a commit with what the caller wrote.
+            self._claiming = self._begin_claim()
+        else:
+            self._again = True
+        self._alarm.ring()
 
     def cancel(self, run_id: UUID) -> bool:
         """Ask a run performed here to stop."""
@@ -187,25 +196,43 @@ class HostedDispatcher(Dispatcher, Service):
 
     async def _claim_forever(self) -> None:
         while True:
-            free = self._free()
-            if not free:
-                await self._alarm.wait(IDLE_SECONDS)
+            claiming, self._claiming = self._claiming or self._begin_claim(), None
+            self._again = False
+            if claiming is None:
+                await self._wait(IDLE_SECONDS)
                 continue
+            free, answer = claiming
             try:
-                claim = await self._claimer.claim(free, self._offered, after_tenant=self._after_tenant)
+                claim = await answer
             except StoreUnavailableError as error:
                 logger.error("cannot claim runs", error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            self._after_tenant = claim.last_tenant
-            if claim.changed:
-                self._bus.publish(RunsChanged())
-            for run in claim.runs:
-                self._begin(run)
-            taken = Counter(run.executor for run in claim.runs)
-            self._full = any(taken[name] >= count for name, count in free.items())
-            if not self._full:
-                await self._alarm.wait(self._until(claim))
+            self._take(claim, free)
+            if not self._full and not self._again:
+                await self._wait(self._until(claim))
+
+    def _begin_claim(self) -> tuple[dict[str, int], Awaitable[Claim]] | None:
+        free = self._free()
+        if not free:
+            return None
+        return free, self._claimer.claim(free, self._offered, after_tenant=self._after_tenant)
+
+    async def _wait(self, seconds: float) -> None:
+        self._is_waiting = True
+        try:
+            await self._alarm.wait(seconds)
+        finally:
+            self._is_waiting = False
+
+    def _take(self, claim: Claim, free: Mapping[str, int]) -> None:
+        self._after_tenant = claim.last_tenant
+        if claim.changed:
+            self._bus.publish(RunsChanged())
+        for run in claim.runs:
+            self._begin(run)
+        taken = Counter(run.executor for run in claim.runs)
+        self._full = any(taken[name] >= count for name, count in free.items())
 
     def _free(self) -> dict[str, int]:
         if self._held or self._draining or self._outcomes.is_behind:
@@ -234,7 +261,7 @@ class HostedDispatcher(Dispatcher, Service):
             active.started_at = self._clock.now()
             self._progress.started(active)
             work = self._runner.perform(active)
-        active.task = self._loop.create_task(work, name=f"run {run.id} of {run.job_type}")
+        active.task = self._loop.create_task(work, name=run.job_type)
         active.task.add_done_callback(lambda task: self._ended(active, task))
         if run.timeout is not None:
             active.timer = self._loop.call_later(run.timeout.total_seconds(), self._time_out, active)

@@ -14,7 +14,7 @@ from host.contracts.jobs import JobCatalogue
 from host.contracts.logs import RunLog
 from host.engine.context import CURRENT_RUN, ActiveRun, HostedJobContext
 from host.engine.policies import retry_delay
-from host.engine.tracing import in_trace
+from host.engine.tracing import enter_trace
 from host.errors import HostError, InvalidParameterError
 from host.model.jobs import JobInfo, RecoveryPolicy
 from host.model.json import JsonObject
@@ -69,9 +69,8 @@ class Runner:
         CURRENT_RUN.set(context)
         try:
             call = JobCall(run=run, create=self._catalogue.factory(run.job_type), context=context)
-            with in_trace(run.trace_id):
-                result = await self._executors[run.executor].perform(call)
-            return self._returned(active, result)
+            enter_trace(run.trace_id)
+            return self._returned(active, await self._executors[run.executor].perform(call))
         except asyncio.CancelledError:
             return self.stopped(active)
         except BaseException as error:  # whatever a job raises, SystemExit included, is an outcome

@@ -240,7 +240,10 @@ class HostedScheduler(Scheduler, Service):
         for planned in due:
             requests.extend(self._decide(planned, now))
         try:
-            accepted = await self._writer.fire(requests, [planned.cursor for planned in due])
+            firing = self._writer.fire(requests, [planned.cursor for planned in due])
+            if requests:
+                self._dispatcher.wake()  # its claim shares the commit
+            accepted = await firing
         except StoreUnavailableError as error:
             logger.error("fire times wait: the run store cannot be written", count=len(requests), error=str(error))
             for planned in due:
@@ -249,7 +252,6 @@ class HostedScheduler(Scheduler, Service):
             await asyncio.sleep(RETRY_SECONDS)
             return
         if accepted:
-            self._dispatcher.wake()
             self._bus.publish(RunsChanged())
         for planned in due:
             if planned.awaits_end:

@@ -57,7 +57,7 @@ class LoopWatchdog:
         logger.error(
             "event loop blocked",
             seconds=round(late, 1),
-            task=task.get_name() if task else None,
+            job_type=task.get_name() if task else None,
             hint="an async job must not block: make it a plain def, or await",
             stack=stack,
         )

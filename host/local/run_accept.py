@@ -15,13 +15,13 @@ from host.model.runs import RunReason
 from host.model.schedules import ScheduleCursor
 
 
-def accept(work: RunWork, rows: Sequence[NewRow]) -> list[bytes]:
+def accept(work: RunWork, rows: Sequence[NewRow]) -> list[UUID]:
     """Insert new rows but for those accepted before; returns the id of each row or of the one before it.
 
     Raises InvalidRequestError, with nothing written, if a chosen id belongs to a run of another job.
     """
     known = _accept_unknown(work, rows)
-    return [known.get(number, row.id) for number, row in enumerate(rows)]
+    return [UUID(bytes=known.get(number, row.id)) for number, row in enumerate(rows)]
 
 
 def fire(work: RunWork, rows: Sequence[NewRow], cursors: Sequence[ScheduleCursor]) -> int:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from asyncio import Future
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -137,18 +138,14 @@ class SqliteJobRunStore(JobRunReader, JobRunWriter, JobRunClaimer, StoreMaintena
 
     # Accepting and operating.
 
-    async def submit(self, requests: Sequence[RunRequest]) -> Sequence[UUID]:
+    def submit(self, requests: Sequence[RunRequest]) -> Awaitable[Sequence[UUID]]:
         """Accept runs; a chosen id accepted before counts as known, like a known idempotency key."""
-        if not requests:
-            return ()
-        rows = new_rows(requests, self._now())
-        ids = await self._write(partial(run_accept.accept, rows=rows))
-        return [UUID(bytes=identity) for identity in ids]
+        return self._write(partial(run_accept.accept, rows=new_rows(requests, self._now())))
 
-    async def fire(self, requests: Sequence[RunRequest], cursors: Sequence[ScheduleCursor]) -> int:
+    def fire(self, requests: Sequence[RunRequest], cursors: Sequence[ScheduleCursor]) -> Awaitable[int]:
         """Accept fires and move cursors; a fire at or before the cursor of its version was considered before."""
         rows = new_rows(requests, self._now())
-        return await self._write(partial(run_accept.fire, rows=rows, cursors=cursors))
+        return self._write(partial(run_accept.fire, rows=rows, cursors=cursors))
 
     async def adopt(self, schedules: Mapping[UUID, str]) -> Mapping[UUID, ScheduleCursor]:
         """Give the cursor of each schedule."""
@@ -181,11 +178,11 @@ class SqliteJobRunStore(JobRunReader, JobRunWriter, JobRunClaimer, StoreMaintena
 
     # Working on runs.
 
-    async def claim(
+    def claim(
         self, free: Mapping[str, int], job_types: Collection[str], *, after_tenant: str | None = None
-    ) -> Claim:
+    ) -> Awaitable[Claim]:
         """Take due runs. The work of one claim is bounded: ``next_due`` in the past means there is more at once."""
-        return await self._write(partial(run_claim.claim, free=free, job_types=job_types, after_tenant=after_tenant))
+        return self._write(partial(run_claim.claim, free=free, job_types=job_types, after_tenant=after_tenant))
 
     async def renew(self, claims: Mapping[UUID, int]) -> Sequence[RunSignal]:
         """Extend leases and tell about the claims."""
@@ -223,7 +220,7 @@ class SqliteJobRunStore(JobRunReader, JobRunWriter, JobRunClaimer, StoreMaintena
         return await self._open().verify()
 
     async def optimise(self, *, hold_at_most: timedelta = timedelta(milliseconds=20)) -> str:
-        """Refresh statistics, return free pages, fold the write-ahead log in."""
+        """Return free pages, fold the write-ahead log in."""
         return await self._open().optimise(hold_at_most)
 
     async def backup(self, folder: Path) -> Sequence[Path]:
@@ -250,8 +247,8 @@ class SqliteJobRunStore(JobRunReader, JobRunWriter, JobRunClaimer, StoreMaintena
     def _now(self) -> int:
         return to_microseconds(self._clock.now())
 
-    async def _write(self, operation: Callable[[RunWork], T]) -> T:
-        return await self._open().write(lambda connection: operation(self._work(connection)))
+    def _write(self, operation: Callable[[RunWork], T]) -> Future[T]:
+        return self._open().begin(lambda connection: operation(self._work(connection)))
 
     def _work(self, connection: Connection) -> RunWork:
         if self._memory is None:

@@ -93,7 +93,14 @@ class SqliteDatabase:
         that raises a HostError must have written nothing. Raises StoreUnavailableError when the file cannot be
         written; the next call tries anew.
         """
-        return cast("T", await self._writing().submit(operation))
+        return await self.begin(operation)
+
+    def begin(self, operation: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Queue an operation as ``write`` does, but now, not when awaited.
+
+        Operations run in the order they were queued; those of one turn of the event loop share a commit.
+        """
+        return cast("asyncio.Future[T]", self._writing().submit(operation))
 
     def post(
         self, operation: Callable[[sqlite3.Connection], object], *, on_error: Callable[[Exception], None] | None = None
@@ -124,14 +131,17 @@ class SqliteDatabase:
         return [] if rows == [("ok",)] else [f"{self.path.name}: {row[0]}" for row in rows]
 
     async def optimise(self, hold_at_most: timedelta) -> str:
-        """Refresh statistics, return free pages and fold the log in; writers wait at most ``hold_at_most``."""
-        await self.write(_refresh_statistics)
+        """Return free pages and fold the log in; writers wait at most ``hold_at_most``.
+
+        Statistics are never gathered: statements name their indexes, and without statistics a plan that was
+        tested stays the plan, however the rows are spread.
+        """
         freed, is_more = 0, True
         while is_more:
             step, is_more = await self.write(partial(_free_pages, seconds=hold_at_most.total_seconds() / 2))
             freed += step
         await self._run_upkeep(self._checkpoint)
-        return f"{self.path.name}: statistics refreshed, {freed} free pages returned"
+        return f"{self.path.name}: {freed} free pages returned, log folded in"
 
     def bytes_on_disk(self) -> int:
         """Give the size of the file and its write-ahead log."""
@@ -262,11 +272,6 @@ class _Readers:
             self._local.connection = connection
             self._connections.append(connection)
         return connection
-
-
-def _refresh_statistics(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA analysis_limit=400")
-    connection.execute("PRAGMA optimize").fetchall()
 
 
 def _free_pages(connection: sqlite3.Connection, *, seconds: float) -> tuple[int, bool]:

@@ -55,7 +55,12 @@ def failing(provider: C, *contracts: type[object], plan: FaultPlan) -> C:
 
 
 def _methods(contract: type[object]) -> list[str]:
-    return [name for name, member in inspect.getmembers(contract) if inspect.iscoroutinefunction(member)]
+    return [name for name, member in inspect.getmembers(contract, inspect.isfunction) if _is_awaited(member)]
+
+
+def _is_awaited(method: Callable[..., object]) -> bool:
+    returned = str(method.__annotations__.get("return", ""))
+    return inspect.iscoroutinefunction(method) or returned.startswith("Awaitable[")
 
 
 def _failing(

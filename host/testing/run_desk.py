@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -46,6 +46,20 @@ def job_id(name: str) -> UUID:
     return uuid5(JOB, name)
 
 
+def later(store: RunStore) -> RunStore:
+    """Let ``submit``, ``fire`` and ``claim`` of this store begin only when awaited: a desk calls outside the loop."""
+
+    def begins_when_awaited(method: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+        async def call(*arguments: object, **options: object) -> object:
+            return await method(*arguments, **options)
+
+        return call
+
+    for name in ("submit", "fire", "claim"):
+        setattr(store, name, begins_when_awaited(getattr(store, name)))
+    return store
+
+
 class Desk:
     """Holds one incarnation of a store at a time; every call runs to its end."""
 
@@ -56,11 +70,15 @@ class Desk:
         """How much time passes in a crash."""
         self._runner = asyncio.Runner()
         self.types: frozenset[str] = frozenset({JOB_TYPE, "jobs:Two"})
-        self.store = new_runs()
+        self.store = later(new_runs())
 
     def __enter__(self) -> Self:
         """Start the store."""
-        self(self._start())
+        try:
+            self(self._start())
+        except BaseException:
+            self._runner.close()
+            raise
         return self
 
     def __exit__(
@@ -72,14 +90,18 @@ class Desk:
         finally:
             self._runner.close()
 
-    def __call__(self, work: Coroutine[Any, Any, T]) -> T:
+    def __call__(self, work: Awaitable[T]) -> T:
         """Do one call."""
-        return self._runner.run(work)
+
+        async def wait() -> T:
+            return await work
+
+        return self._runner.run(wait())
 
     def crash(self) -> Sequence[JobRun]:
         """Let the node die without a word, let another take over and rescue; gives what that found."""
         self(self._stop())
-        self.store = self._new_runs()
+        self.store = later(self._new_runs())
         self(self._start())
         self.advance(self.crash_seconds)
         return self(self.store.rescue())

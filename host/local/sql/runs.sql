@@ -81,8 +81,11 @@ FROM json_each(?4) AS j WHERE run.seq = j.value;
 
 -- name: unhold
 -- Waiting holders that have not started give their key back, so that the oldest due run of all can take it.
-UPDATE run INDEXED BY run_exclusive SET ready = 0 FROM json_each(?) AS k
-WHERE run.exclusive_key = k.value AND run.ready = 1 AND run.state = 2 AND run.attempt = 0 AND run.crashes = 0;
+UPDATE run SET ready = 0 WHERE seq IN (
+  SELECT h.seq FROM json_each(?) AS k
+  CROSS JOIN run AS h INDEXED BY run_exclusive ON h.exclusive_key = k.value AND h.ready = 1
+  WHERE h.state = 2 AND h.attempt = 0 AND h.crashes = 0
+);
 
 -- name: settle
 -- The oldest waiting run of each key that nobody holds becomes its holder.
@@ -134,10 +137,8 @@ DELETE FROM temp.offered;
 INSERT OR IGNORE INTO temp.offered SELECT value FROM json_each(?);
 
 -- name: parked_offered
-SELECT json_group_array(seq) FROM (
-  SELECT run.seq FROM temp.offered CROSS JOIN run INDEXED BY run_parked ON run.job_type = offered.job_type
-  WHERE run.ready = 2
-);
+SELECT json_group_array(seq) FROM run INDEXED BY run_parked
+WHERE ready = 2 AND job_type IN (SELECT job_type FROM temp.offered);
 
 -- name: unpark
 UPDATE run SET ready = (exclusive_key IS NULL) FROM json_each(?) AS j WHERE run.seq = j.value;

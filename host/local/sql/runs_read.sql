@@ -65,8 +65,9 @@ SELECT json_group_array(seq) FROM (
 
 -- name: latest_of_job
 SELECT max(seq) FROM (
-  SELECT (SELECT max(seq) FROM run INDEXED BY run_job WHERE job_id = ?1 AND state = s.value) AS seq
-  FROM json_each(?2) AS s
+  SELECT (
+    SELECT seq FROM run INDEXED BY run_job WHERE job_id = ?1 AND state = s.value ORDER BY seq DESC LIMIT 1
+  ) AS seq FROM json_each(?2) AS s
 );
 
 -- name: count_state

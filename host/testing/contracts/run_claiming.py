@@ -83,12 +83,14 @@ class RunClaiming:
     def test_an_expired_run_fails_instead_of_starting(self, desk: Desk) -> None:
         queued, waiting, held, lasting = desk.submit(
             request(expires_at=desk.after(10)),
-            request(expires_at=desk.after(10), not_before=desk.after(5)),
+            request(expires_at=desk.after(10), not_before=desk.after(50)),
             request(expires_at=desk.after(10), hold=True),
             request(expires_at=desk.after(99)),
         )
         desk.advance(11)
-        assert [run.id for run in desk.claim().runs] == [lasting]
+        claim = desk.claim()
+        assert [run.id for run in claim.runs] == [lasting]
+        assert claim.next_due is None
         assert desk.states(queued, waiting, held) == [S.FAILED] * 3
         assert desk.run(queued).reason is RunReason.EXPIRED
         assert desk.run(queued).finished_at is not None
