@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
@@ -21,8 +22,11 @@ BATCH = 500
 BEHIND = 5000
 """Nothing more is claimed while this many outcomes wait."""
 RETRY_SECONDS = 0.5
-TOLD_SINGLY = 20
-"""Batches up to this size are logged run by run, larger ones as a sum."""
+GATHER_SECONDS = 0.001
+GATHER_BELOW = 50
+"""Fewer outcomes than this wait a moment for company if others were written just before: a commit is dear."""
+TOLD_SINGLY = 50
+"""Ended runs are logged one by one, but at most this many a second; the others as a sum."""
 
 
 class OutcomeWriter:
@@ -43,6 +47,9 @@ class OutcomeWriter:
         self._waiting: list[tuple[ActiveRun, RunOutcome]] = []
         self._writing = 0
         self._alarm = Alarm()
+        self._loop = asyncio.get_running_loop()
+        self._written_at = 0.0
+        self._teller = _Teller()
         self._empty = asyncio.Event()
         self._empty.set()
         self.is_holding = False
@@ -77,6 +84,8 @@ class OutcomeWriter:
                 self._empty.set()
                 await self._alarm.wait(60)
                 continue
+            if len(self._waiting) < GATHER_BELOW and self._loop.time() - self._written_at < GATHER_SECONDS:
+                await asyncio.sleep(GATHER_SECONDS)
             batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
             self._writing = len(batch)
             await self._write(batch)
@@ -102,24 +111,40 @@ class OutcomeWriter:
             self._on_signal(signal)
         self._bus.publish(RunsChanged())
         self._on_written()
-        _tell(batch)
+        self._written_at = self._loop.time()
+        self._teller.tell(batch)
 
 
-def _tell(batch: list[tuple[ActiveRun, RunOutcome]]) -> None:
-    if len(batch) > TOLD_SINGLY:
-        counts: dict[str, int] = {}
-        for _, outcome in batch:
-            counts[outcome.state] = counts.get(outcome.state, 0) + 1
-        logger.info("runs ended", **counts)
-        return
-    for active, outcome in batch:
-        say = logger.warning if outcome.state in (RunState.FAILED, RunState.SCHEDULED) else logger.info
-        fields = {"error": outcome.error.error} if outcome.error else {}
-        say(
-            f"run {outcome.state}",
-            job_type=active.run.job_type,
-            run_id=str(outcome.id),
-            trace_id=active.run.trace_id,
-            **({"reason": outcome.reason} if outcome.reason else {}),
-            **fields,
-        )
+class _Teller:
+    """Logs ended runs: each by itself while they are few, as a sum while they are many."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._told = 0
+        self._untold: Counter[str] = Counter()
+
+    def tell(self, batch: list[tuple[ActiveRun, RunOutcome]]) -> None:
+        second = int(asyncio.get_running_loop().time())
+        if second != self._second:
+            self._second, self._told = second, 0
+            if self._untold:
+                logger.info("more runs ended", **self._untold)
+                self._untold.clear()
+        for active, outcome in batch:
+            self._told += 1
+            if self._told <= TOLD_SINGLY:
+                _tell(active, outcome)
+            else:
+                self._untold[outcome.state.value] += 1
+
+
+def _tell(active: ActiveRun, outcome: RunOutcome) -> None:
+    say = logger.warning if outcome.state in (RunState.FAILED, RunState.SCHEDULED) else logger.info
+    say(
+        f"run {outcome.state}",
+        job_type=active.run.job_type,
+        run_id=str(outcome.id),
+        trace_id=active.run.trace_id,
+        **({"reason": outcome.reason.value} if outcome.reason else {}),
+        **({"error": outcome.error.error} if outcome.error else {}),
+    )

@@ -119,6 +119,10 @@ class PlannedSchedule:
         self.cursor = self._before
         self.generation += 1
 
+    def pass_over(self) -> None:
+        """Let the fires of the last ``take`` cause no run, and so not count against ``max_count``."""
+        self.cursor = replace(self.cursor, fire_count=self._before.fire_count)
+
     def request(self, fire: Fire) -> RunRequest:
         """Give the run request of a fire."""
         if self._template is None:
@@ -138,10 +142,14 @@ class PlannedSchedule:
 
 
 def plan_schedules(job: JobInfo, entry: ScheduleEntry, timezone: str) -> list[PlannedSchedule]:
-    """Plan the schedules of one job; raises InvalidScheduleError if one of them can never work."""
+    """Plan the schedules of one job.
+
+    Raises InvalidScheduleError if one of them can never work, InvalidParameterError if its runs never could.
+    """
     ids = schedule_ids(job.job_type, entry.schedules)
     for schedule in entry.schedules:
         check_schedule(schedule, default_timezone=timezone)
+        check_parameters(job, schedule.parameters or {})
     return [PlannedSchedule(job, schedule, id) for schedule, id in zip(entry.schedules, ids, strict=True)]
 
 

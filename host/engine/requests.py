@@ -13,22 +13,29 @@ from host.model.submissions import RunSubmission
 
 def request_of(job: JobInfo, submission: RunSubmission) -> RunRequest:
     """Give the request for a submission; raises InvalidParameterError."""
-    return replace(
-        base_request(job, check_parameters(job, submission.parameters)),
+    return RunRequest(
+        job_id=job.id,
+        job_type=job.job_type,
+        parameters=check_parameters(job, submission.parameters),
         tenant=submission.tenant,
         owner=submission.owner,
         priority=job.priority if submission.priority is None else submission.priority,
         not_before=submission.not_before,
         expires_at=submission.expires_at,
         timeout=job.timeout if submission.timeout is None else submission.timeout,
-        idempotency_key=submission.idempotency_key,
+        max_attempts=job.max_attempts,
+        executor=job.executor,
+        overlap=job.overlap,
+        exclusive_key=exclusive_key(job),
+        recovery=job.recovery,
         trace_id=submission.trace_id,
+        idempotency_key=submission.idempotency_key,
         hold=submission.hold,
     )
 
 
 def base_request(job: JobInfo, parameters: JsonObject) -> RunRequest:
-    """Give the plain request of a job."""
+    """Give the plain request of a job, with parameters that are checked already."""
     return RunRequest(
         job_id=job.id,
         job_type=job.job_type,

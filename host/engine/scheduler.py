@@ -28,15 +28,19 @@ from host.model.ids import to_microseconds
 from host.model.jobs import JobInfo, JobStartType
 from host.model.messages import RunsChanged, ScheduleChanged
 from host.model.parameters import check_parameters
-from host.model.runs import RunFilter, RunRequest
+from host.model.runs import FINAL_STATES, RunFilter, RunRequest, RunState
 from host.model.schedules import ScheduleCursor, ScheduleEntry
 
 logger = structlog.get_logger(__name__)
+
+UNFINISHED = frozenset(RunState) - FINAL_STATES
 
 MAX_SLEEP_SECONDS = 1.0
 """A step of the system's clock, or a resumed machine, is noticed this soon."""
 FIRE_BATCH = 250
 RETRY_SECONDS = 1.0
+OUT_OF_FORCE = "out of force"
+"""The version that a schedule's cursor has while it is not in force."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +96,8 @@ class HostedScheduler(Scheduler, Service):
         self._heap: list[tuple[int, int, int, PlannedSchedule]] = []
         self._order = 0
         self._waiting: dict[UUID, PlannedSchedule] = {}
+        self._gone: set[UUID] = set()
+        """Schedules that went out of force, until the store knows."""
         self._paused: dict[str, Pause] = {}
         self._pause_over: tuple[datetime, datetime] | None = None
         """From when to when everything was paused, until what it held back has been decided."""
@@ -101,7 +107,10 @@ class HostedScheduler(Scheduler, Service):
 
     async def start(self) -> None:
         """Plan every schedule in force, decide what was missed, and begin."""
+        if self._tasks:
+            return
         self._alarm = Alarm()
+        self._planned, self._heap, self._waiting = {}, [], {}
         self._changes = _Changes()
         self._ends_changed = False
         await self._pause_if_asked()
@@ -113,17 +122,16 @@ class HostedScheduler(Scheduler, Service):
         await self._plan(await self._directory.all_schedules(), catch_up=self._options.catch_up())
         await self._start_jobs(JobStartType.IMMEDIATE)
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._run(), name="scheduler")]
-        delay = self._settings.start_delay.total_seconds()
-        self._delayed = loop.call_later(delay, self._start_delayed)
+        self._tasks = [
+            loop.create_task(self._run(), name="scheduler"),
+            loop.create_task(self._start_delayed(), name="delayed start"),
+        ]
 
     async def stop(self) -> None:
         """Fire nothing more."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
         self._unsubscribe = []
-        if self._tasks:
-            self._delayed.cancel()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -131,7 +139,7 @@ class HostedScheduler(Scheduler, Service):
 
     def background(self) -> Sequence[asyncio.Task[None]]:
         """Give the task whose end stops the host."""
-        return self._tasks[:1]
+        return self._tasks[:1]  # the others end when they have done their part
 
     def check(self) -> Sequence[Finding]:
         """Name schedules that are not in force, and pauses."""
@@ -147,9 +155,12 @@ class HostedScheduler(Scheduler, Service):
         before = self._paused
         self._paused = {pause.scope: pause for pause in await self._registry.pauses()}
         if "all" in before and "all" not in self._paused:
-            self._pause_over = (before["all"].at, self._clock.now())
+            # An earlier pause whose fire times are not decided yet goes on in this one.
+            began = self._pause_over[0] if self._pause_over else before["all"].at
+            self._pause_over = (began, self._clock.now())
         job_types = frozenset(scope[4:] for scope in self._paused if scope.startswith("job:"))
         self._dispatcher.hold(everything="all" in self._paused, job_types=job_types)
+        self.look()
 
     def look(self) -> None:
         """Look at the clock and for changes now."""
@@ -160,14 +171,9 @@ class HostedScheduler(Scheduler, Service):
     async def _plan(self, entries: Sequence[tuple[JobInfo, ScheduleEntry]], *, catch_up: bool = True) -> None:
         fresh: list[PlannedSchedule] = []
         for job, entry in entries:
-            for planned in self._planned.pop(job.job_type, ()):
-                planned.is_retired = True
-                self._waiting.pop(planned.id, None)
-            self._broken.pop(job.job_type, None)
+            self._retire(job)
             try:
                 schedules = plan_schedules(job, entry, self._settings.timezone)
-                if schedules:
-                    check_parameters(job, schedules[0].schedule.parameters or {})
             except HostError as error:
                 self._broken[job.job_type] = str(error)
                 logger.error("schedules not in force", job_type=job.job_type, error=str(error))
@@ -175,9 +181,20 @@ class HostedScheduler(Scheduler, Service):
             if schedules:
                 self._planned[job.job_type] = schedules
                 fresh.extend(schedules)
-        if fresh:
-            cursors = await self._writer.adopt({planned.id: planned.version for planned in fresh})
+        self._gone.difference_update(planned.id for planned in fresh)
+        # Invariant: a schedule that was out of force begins anew; it never fires what passed meanwhile.
+        wanted = {planned.id: planned.version for planned in fresh} | dict.fromkeys(self._gone, OUT_OF_FORCE)
+        if wanted:
+            cursors = await self._writer.adopt(wanted)
+            self._gone.clear()
             await self._begin(fresh, cursors, catch_up=catch_up)
+
+    def _retire(self, job: JobInfo) -> None:
+        for planned in self._planned.pop(job.job_type, ()):
+            planned.is_retired = True
+            self._waiting.pop(planned.id, None)
+            self._gone.add(planned.id)
+        self._broken.pop(job.job_type, None)
 
     async def _begin(
         self, fresh: Sequence[PlannedSchedule], cursors: Mapping[UUID, ScheduleCursor], *, catch_up: bool
@@ -271,6 +288,7 @@ class HostedScheduler(Scheduler, Service):
     def _requests(self, planned: PlannedSchedule, now: datetime, *, until: datetime | None) -> list[RunRequest]:
         fires = planned.take(now, grace=self._settings.misfire_grace, until=until)
         if self._is_paused(planned):
+            planned.pass_over()
             return []
         if any(fire.missed or fire.skip for fire in fires):
             logger.warning(
@@ -302,17 +320,23 @@ class HostedScheduler(Scheduler, Service):
             self._alarm.ring()
 
     async def _apply_changes(self) -> None:
-        if self._changes.everything or self._changes.job_types:
-            changes, self._changes = self._changes, _Changes()
+        changes, self._changes = self._changes, _Changes()
+        has_ended, self._ends_changed = self._ends_changed, False
+        try:
             if changes.everything:
                 await self._plan(await self._directory.all_schedules())
-            else:
+            elif changes.job_types:
                 await self._plan([await self._entry(job_type) for job_type in self._known(changes.job_types)])
-            logger.info("schedules changed", jobs=sorted(changes.job_types) or "all")
-        if self._ends_changed:
-            self._ends_changed = False
-            for planned in list(self._waiting.values()):
+            for planned in list(self._waiting.values()) if has_ended or self._ends_changed else ():
                 await self._resume_after_end(planned)
+        except StoreUnavailableError as error:
+            logger.error("changes wait: a store cannot be read or written", error=str(error))
+            self._changes.everything |= changes.everything
+            self._changes.job_types |= changes.job_types
+            self._ends_changed = True
+            return
+        if changes.everything or changes.job_types:
+            logger.info("schedules changed", jobs=sorted(changes.job_types) or "all")
 
     def _known(self, names: set[str]) -> list[str]:
         resolved = (self._catalogue.resolve(name) for name in names)
@@ -344,22 +368,25 @@ class HostedScheduler(Scheduler, Service):
         jobs = [job for job in self._directory.jobs().values() if job.start_type is start_type]
         if not jobs:
             return
-        latest = await self._reader.latest([job.id for job in jobs])
+        unfinished = await self._reader.latest([job.id for job in jobs], UNFINISHED)
         requests = []
         for job in jobs:
-            run = latest.get(job.id)
-            if run is None or run.state.is_final:
-                try:
-                    request = base_request(job, check_parameters(job, {}))
-                except HostError as error:
-                    self._broken[job.job_type] = str(error)
-                    logger.error("job not started", job_type=job.job_type, error=str(error))
-                    continue
-                requests.append(replace(request, owner="start"))
+            if job.id in unfinished:
+                continue
+            try:
+                requests.append(replace(base_request(job, check_parameters(job, {})), owner="start"))
+            except HostError as error:
+                self._broken[job.job_type] = str(error)
+                logger.error("job not started", job_type=job.job_type, error=str(error))
         if requests:
             await self._writer.submit(requests)
             self._dispatcher.wake()
 
-    def _start_delayed(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._start_jobs(JobStartType.DELAY), name="delayed start")
-        self._tasks.append(task)
+    async def _start_delayed(self) -> None:
+        await self._clock.sleep(self._settings.start_delay.total_seconds())
+        while True:
+            try:
+                return await self._start_jobs(JobStartType.DELAY)
+            except StoreUnavailableError as error:
+                logger.error("delayed start waits: the run store cannot be used", error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)

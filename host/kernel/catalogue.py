@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
+import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from importlib.metadata import EntryPoint, entry_points
+from itertools import islice
+from uuid import UUID
 
 import pluggy
 import structlog
@@ -18,7 +22,7 @@ from host.contracts.host import PluginInfo
 from host.contracts.jobs import Job
 from host.errors import PluginError
 from host.hookspecs import PROJECT, HostHooks
-from host.model.jobs import JobInfo, job_id_of
+from host.model.jobs import JobInfo, JobParameter, OverlapPolicy, RecoveryPolicy, job_id_of
 from host.santedb.types import normalise_type
 
 logger = structlog.get_logger(__name__)
@@ -26,6 +30,24 @@ logger = structlog.get_logger(__name__)
 GROUP = "host.plugins"
 SLOW_IMPORT_SECONDS = 10.0
 HUNG_IMPORT_SECONDS = 60.0
+MAX_OFFERED = 10_000
+"""What one hook of one plugin may offer."""
+
+_NONE = type(None)
+_JOB_ATTRIBUTES: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    ("id", (UUID, _NONE), "a UUID"),
+    ("name", (str, _NONE), "text"),
+    ("description", (str, _NONE), "text"),
+    ("parameters", (Sequence,), "a sequence of JobParameter"),
+    ("can_cancel", (bool,), "True or False"),
+    ("overlap", (OverlapPolicy,), "an OverlapPolicy"),
+    ("recovery", (RecoveryPolicy,), "a RecoveryPolicy"),
+    ("timeout", (timedelta, _NONE), "a timedelta"),
+    ("priority", (int,), "a whole number"),
+    ("max_attempts", (int,), "a whole number"),
+    ("executor", (str, _NONE), "the name of an executor"),
+)
+"""What a job class may say of itself: ``(attribute, its types, what is expected)``."""
 
 
 @dataclass(slots=True)
@@ -43,21 +65,33 @@ class Catalogue:
 
     def add_provider(self, provider: type[Contract]) -> None:
         """Offer a provider class under its type name and its aliases."""
-        for name in (type_name(provider), *map(normalise_type, provider.aliases)):
-            offered = self.providers.setdefault(name, [])
-            if provider not in offered:
-                offered.append(provider)
+        self.add([provider], [])
 
     def add_job(self, job: type[Job]) -> None:
-        """Offer a job class; raises PluginError if its name or id is taken by another one."""
-        info = describe_job(job)
-        for name in (info.job_type, str(info.id), *info.aliases):
-            taken = self.names.get(name)
-            if taken is not None and self.jobs[taken] is not job:
-                raise PluginError(f"job {info.job_type} claims {name!r}, which belongs to {taken}")
-        self.jobs[info.job_type] = job
-        self.infos[info.job_type] = info
-        self.names.update(dict.fromkeys((info.job_type, str(info.id), *info.aliases), info.job_type))
+        """Offer a job class; raises PluginError if it is ill-declared, or its name or id is taken by another one."""
+        self.add([], [job])
+
+    def add(self, providers: Sequence[type[Contract]], jobs: Sequence[type[Job]]) -> None:
+        """Offer classes, all or, if one cannot be offered (PluginError), none."""
+        offered = [(name, provider) for provider in providers for name in _provider_names(provider)]
+        described = [(job, describe_job(job)) for job in jobs]
+        taken = {name: self.jobs[owner] for name, owner in self.names.items()}
+        for job, info in described:
+            for name in (info.job_type, str(info.id), *info.aliases):
+                owner = taken.setdefault(name, job)
+                if owner is not job:
+                    hint = "give it an id and aliases of its own"
+                    raise PluginError(
+                        f"job {info.job_type} claims {name!r}, which belongs to {type_name(owner)}", hint=hint
+                    )
+        for name, provider in offered:
+            known = self.providers.setdefault(name, [])
+            if provider not in known:
+                known.append(provider)
+        for job, info in described:
+            self.jobs[info.job_type] = job
+            self.infos[info.job_type] = info
+            self.names.update(dict.fromkeys((info.job_type, str(info.id), *info.aliases), info.job_type))
 
     def resolve_job(self, name: str) -> str | None:
         """Give the job type that a type name, alias or id stands for, or None."""
@@ -70,15 +104,25 @@ def type_name(cls: type) -> str:
 
 
 def describe_job(job: type[Job]) -> JobInfo:
-    """Give what a job class says of itself."""
+    """Give what a job class says of itself; raises PluginError for an attribute of a wrong type."""
     name = type_name(job)
+    for attribute, kinds, expected in _JOB_ATTRIBUTES:
+        value = getattr(job, attribute, None)
+        if not _fits(value, kinds):
+            raise PluginError(f"job {name}: {attribute} is {value!r:.80}; expected {expected}")
+    for parameter in job.parameters:
+        if not isinstance(parameter, JobParameter):
+            hint = 'write JobParameter("name", int)'
+            raise PluginError(f"job {name}: {parameter!r:.80} in parameters is no JobParameter", hint=hint)
+    if job.max_attempts < 1:
+        raise PluginError(f"job {name}: max_attempts is {job.max_attempts}; expected 1 or more")
     is_async = inspect.iscoroutinefunction(job.run)
     return JobInfo(
         id=getattr(job, "id", None) or job_id_of(name),
         name=getattr(job, "name", None) or job.__name__,
         job_type=name,
         description=getattr(job, "description", None) or (inspect.getdoc(job) or "").partition("\n")[0],
-        aliases=tuple(map(normalise_type, job.aliases)),
+        aliases=_aliases(job),
         can_cancel=job.can_cancel,
         parameters=tuple(job.parameters),
         executor=job.executor or ("loop" if is_async else "thread"),
@@ -93,85 +137,112 @@ def describe_job(job: type[Job]) -> JobInfo:
 def load_catalogue(points: Iterable[EntryPoint] | None = None) -> Catalogue:
     """Load every installed plugin, by name; a broken one is recorded and the rest load.
 
-    A plugin whose import takes 10 s is named in the log; after 60 s PluginError is raised with its stack.
+    A plugin whose import or hooks take 10 s is named in the log; after 60 s PluginError is raised with its stack.
     """
     found = sorted(entry_points(group=GROUP) if points is None else points, key=lambda point: point.name)
-    loaded = _import_all(found)
     catalogue = Catalogue()
-    for point in found:
-        outcome = loaded[point.name]
-        catalogue.plugins.append(_register(catalogue, point, outcome))
-    return catalogue
-
-
-def _import_all(points: Sequence[EntryPoint]) -> dict[str, object]:
-    loaded: dict[str, object] = {}
 
     def load() -> None:
-        for point in points:
-            try:
-                loaded[point.name] = point.load()
-            except BaseException as error:  # a plugin may raise anything, SystemExit included; the rest still load
-                loaded[point.name] = error
+        for point in found:
+            catalogue.plugins.append(_load(catalogue, point))
 
     thread = threading.Thread(target=load, name="plugin-import", daemon=True)
     thread.start()
-    _wait(thread, points, loaded)
-    return loaded
+    _wait(thread, found, catalogue.plugins)
+    return catalogue
 
 
-def _wait(thread: threading.Thread, points: Sequence[EntryPoint], loaded: Mapping[str, object]) -> None:
-    waited = 0.0
-    while thread.is_alive() and waited < HUNG_IMPORT_SECONDS:
-        thread.join(SLOW_IMPORT_SECONDS)
-        if not thread.is_alive():
+def _wait(thread: threading.Thread, points: Sequence[EntryPoint], loaded: Sequence[PluginInfo]) -> None:
+    began = time.monotonic()
+    while True:
+        thread.join(min(SLOW_IMPORT_SECONDS, HUNG_IMPORT_SECONDS))
+        if not thread.is_alive() or len(loaded) == len(points):
             return
-        waited += SLOW_IMPORT_SECONDS
-        current = next((point for point in points if point.name not in loaded), None)
-        if current is not None:
-            logger.warning("plugin import is slow", plugin=current.name, module=current.value, seconds=waited)
-    if thread.is_alive():
-        current = next(point for point in points if point.name not in loaded)
-        frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001  # the only way to see its stack
-        stack = "".join(traceback.format_stack(frame)[-6:]) if frame else ""
-        raise PluginError(
-            f"plugin {current.name!r} ({current.value}) hangs at import since {waited:.0f} s, at\n{stack}",
-            hint="uninstall it, or move work out of its import",
-        )
+        waited = time.monotonic() - began
+        current = points[len(loaded)]
+        if waited >= HUNG_IMPORT_SECONDS:
+            break
+        logger.warning("plugin import is slow", plugin=current.name, module=current.value, seconds=round(waited, 1))
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001  # the only way to see its stack
+    stack = "".join(traceback.format_stack(frame)[-6:]) if frame else ""
+    raise PluginError(
+        f"plugin {current.name!r} ({current.value}) hangs at import since {waited:.0f} s, at\n{stack}",
+        hint="uninstall it, or move work out of its import and its hooks",
+    )
 
 
-def _register(catalogue: Catalogue, point: EntryPoint, outcome: object) -> PluginInfo:
+def _load(catalogue: Catalogue, point: EntryPoint) -> PluginInfo:
     base = PluginInfo(
         name=point.name,
         distribution=point.dist.name if point.dist else "unknown",
         version=point.dist.version if point.dist else "unknown",
     )
-    if isinstance(outcome, BaseException):
-        return replace(base, error=f"import failed: {type(outcome).__name__}: {outcome}")
+    try:
+        module = point.load()
+    except BaseException as error:  # a plugin may raise anything, SystemExit included; the rest still load
+        return replace(base, error=f"import failed: {_one_line(error)}")
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(HostHooks)
     try:
-        manager.register(outcome, name=point.name)
+        manager.register(module, name=point.name)
         manager.check_pending()
         providers = _collect(manager.hook.host_service_providers, Contract)
         jobs = _collect(manager.hook.host_jobs, Job)
-        for provider in providers:
-            catalogue.add_provider(provider)
-        for job in jobs:
-            catalogue.add_job(job)
+        catalogue.add(providers, jobs)
     except BaseException as error:  # a hook may raise anything; this plugin is named, the rest load
-        return replace(base, error=f"{type(error).__name__}: {error}")
+        return replace(base, error=_one_line(error))
     return replace(base, providers=tuple(map(type_name, providers)), jobs=tuple(map(type_name, jobs)))
 
 
-def _collect(hook: Callable[[], list[Iterable[object]]], kind: type) -> list[type]:
+def _collect(hook: pluggy.HookCaller, kind: type) -> list[type]:
+    results: list[Iterable[object]] = hook()
+    if len(results) < len(hook.get_hookimpls()):
+        raise PluginError(f"hook {hook.name} returned None", hint=f"return a list of {kind.__name__} classes")
     found: list[type] = []
-    for offered in hook():
-        for cls in offered:
-            if not (isinstance(cls, type) and issubclass(cls, kind)):
-                raise PluginError(f"hook {hook.name} offers {cls!r}, which is no {kind.__name__} class")  # type: ignore[attr-defined]  # pluggy's hook callers have a name
-            if inspect.isabstract(cls):
-                missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
-                raise PluginError(f"{type_name(cls)} does not implement {missing}")
-            found.append(cls)
+    for offered in results:
+        if inspect.iscoroutine(offered):
+            offered.close()
+            raise PluginError(f"hook {hook.name} is async", hint="hooks are plain functions")
+        if not isinstance(offered, Iterable):
+            hint = f"return a list of {kind.__name__} classes"
+            raise PluginError(f"hook {hook.name} returned {offered!r:.80}", hint=hint)
+        found.extend(_checked(cls, hook.name, kind) for cls in islice(offered, MAX_OFFERED + 1))
+        if len(found) > MAX_OFFERED:
+            raise PluginError(f"hook {hook.name} offers more than {MAX_OFFERED:,} classes")
     return found
+
+
+def _checked(cls: object, hook: str, kind: type) -> type:
+    if not (isinstance(cls, type) and issubclass(cls, kind)):
+        hint = f"offer classes that inherit {kind.__name__}, not instances or names"
+        raise PluginError(f"hook {hook} offers {cls!r:.80}, which is no {kind.__name__} class", hint=hint)
+    if inspect.isabstract(cls):
+        missing = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
+        raise PluginError(f"{type_name(cls)} does not implement {missing}")
+    return cls
+
+
+def _provider_names(provider: type[Contract]) -> tuple[str, ...]:
+    return (type_name(provider), *_aliases(provider))
+
+
+def _aliases(cls: type[Contract] | type[Job]) -> tuple[str, ...]:
+    aliases: object = cls.aliases
+    if isinstance(aliases, str) or not isinstance(aliases, Sequence) or not all(isinstance(a, str) for a in aliases):
+        raise PluginError(f"{type_name(cls)}: aliases is {aliases!r:.80}; expected a sequence of type names")
+    return tuple(map(normalise_type, aliases))
+
+
+def _fits(value: object, kinds: tuple[type, ...]) -> bool:
+    return (
+        isinstance(value, kinds)
+        and (bool in kinds or not isinstance(value, bool))
+        and not (isinstance(value, str) and Sequence in kinds)
+    )
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, PluginError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
