@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +30,8 @@ def check(*, config: Path, as_json: bool) -> None:
     """
     from host.kernel.check import check_configuration
 
-    report = check_configuration(config)
+    with redirect_stdout(sys.stderr):  # what plugins and logs print is not the report
+        report = check_configuration(config)
     if as_json:
         print_json(report)
     else:
@@ -55,7 +58,8 @@ def plugins(*, data: Path | None, config: Path | None, as_json: bool) -> None:
 
     As the running host sees them or, without one, as the next would.
     """
-    found = asyncio.run(_plugins(data, config))
+    with redirect_stdout(sys.stderr):
+        found = asyncio.run(_plugins(data, config))
     if as_json:
         print_json(found)
         return
@@ -85,8 +89,13 @@ def _offer(plugin: PluginInfo) -> Cell:
 
 def _print_rows(title: str, rows: Sequence[CheckRow]) -> None:
     heading(title)
-    cells = [(row.name if row.known else warning(row.name), row.where, row.note) for row in rows]
+    cells = [(row.name if row.known else warning(row.name), _place(row.where), row.note) for row in rows]
     print_table(("NAME", "WHERE", "NOTE"), cells, empty="  none", texts=("NAME", "NOTE"))
+
+
+def _place(where: str) -> str:
+    """Give a place without its folder: a table has no room for it, the findings below name it in full."""
+    return where.rpartition("/")[2]
 
 
 def _print_problems(title: str, problems: Sequence[Problem], *, is_wrong: bool) -> None:

@@ -25,8 +25,10 @@ class Failure(click.ClickException):
         click.echo(f"{head} {self.message}", file=file, err=True)
 
 
-def failure_of(error: Exception) -> Exception:
+def failure_of(error: Exception | SystemExit) -> Exception:
     """Give what click should end with: a Failure, or the error itself where click knows better."""
+    if isinstance(error, SystemExit):
+        return Failure(_text_of_exit(error), 1)
     while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     if isinstance(error, HostError):
@@ -37,6 +39,12 @@ def failure_of(error: Exception) -> Exception:
         return Failure("".join(traceback.format_exception(error)), 1)
     message = clean(f"{type(error).__name__}: {error}").splitlines()
     return Failure(f"{message[0]}\n  hint: this is a defect; JOBHOST_DEBUG=1 shows where it happened", 1)
+
+
+def _text_of_exit(error: SystemExit) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"\n  where: {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
+    return f"the command was ended by sys.exit({error.code!r}){where}\n  hint: raise an exception there instead"
 
 
 def _text_of(error: HostError) -> str:

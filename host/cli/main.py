@@ -31,6 +31,8 @@ class Root(LazyGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             ctx.exit(130)
+        except SystemExit as error:  # a plugin's: click itself ends otherwise
+            raise failure_of(error) from error
         except Exception as error:  # the last resort of a program that talks to people
             raise failure_of(error) from error
 

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -141,7 +142,16 @@ def progress_bar() -> Progress:
 def console() -> Console:
     """Give the output: colours on a terminal only and never with NO_COLOR; nothing in text is markup."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
-    return Console(markup=False, highlight=False, emoji=False, width=width)
+    return _Console(markup=False, highlight=False, emoji=False, width=width)
+
+
+class _Console(Console):
+    """A console whose reader may leave early, as ``head`` does."""
+
+    def on_broken_pipe(self) -> None:
+        """End quietly, as any tool in a pipe."""
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise click.exceptions.Exit(0)
 
 
 def _cell(value: Cell) -> Text:

@@ -13,9 +13,16 @@ from host.contracts.jobs import RunControl
 from host.contracts.registry import JobRegistry, Pause
 from host.contracts.runs import JobRunReader, JobRunWriter
 from host.engine.requests import repeat_request, request_of
-from host.errors import InvalidRequestError, RunNotFoundError, RunStateError
+from host.errors import (
+    InvalidRequestError,
+    JobNotFoundError,
+    RunNotFoundError,
+    RunStateError,
+    ScheduleNotFoundError,
+)
 from host.model.messages import JobsChanged, RunsChanged
 from host.model.runs import CancelResult, JobRun, RunState
+from host.model.schedules import schedule_ids
 from host.model.submissions import RunSubmission
 
 
@@ -98,14 +105,23 @@ class HostedRunControl(RunControl):
 
     async def pause(self, scope: str, *, reason: str, by: str | None = None) -> bool:
         """Start nothing more of everything, a job or a schedule."""
-        pause = Pause(scope=self._scope(scope), reason=reason, by=by, at=self._clock.now())
+        stored = self._scope(scope)
+        if stored.startswith("schedule:"):
+            await self._require_schedule(stored.removeprefix("schedule:"))
+        pause = Pause(scope=stored, reason=reason, by=by, at=self._clock.now())
         changed = await self._registry.pause(pause)
         await self._pauses_changed()
         return changed
 
     async def resume(self, scope: str, *, by: str | None = None) -> bool:  # kept for the audit trail
         """End a pause."""
-        changed = await self._registry.resume(self._scope(scope))
+        try:
+            stored = self._scope(scope)
+        except JobNotFoundError:
+            stored = scope  # the pause of a job may outlast the job
+            if all(pause.scope != scope for pause in await self._registry.pauses()):
+                raise
+        changed = await self._registry.resume(stored)
         await self._pauses_changed()
         return changed
 
@@ -123,6 +139,12 @@ class HostedRunControl(RunControl):
         if kind == "schedule" and name:
             return f"schedule:{_uuid(name)}"
         raise InvalidRequestError(f"{scope!r} is no scope", hint="use all, job:<job> or schedule:<schedule id>")
+
+    async def _require_schedule(self, name: str) -> None:
+        for job, entry in await self._directory.all_schedules():
+            if UUID(name) in schedule_ids(job.job_type, entry.schedules):
+                return
+        raise ScheduleNotFoundError(f"no schedule has the id {name}", hint="jobhost schedule list shows them")
 
     async def _existing(self, run_id: UUID) -> JobRun:
         run = await self._reader.run(run_id)

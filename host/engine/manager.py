@@ -17,9 +17,11 @@ from host.errors import JobNotFoundError, JobRegisteredError, ScheduleVersionErr
 from host.model.jobs import JobInfo, JobStartType
 from host.model.json import JsonObject, JsonValue
 from host.model.messages import JobsChanged, ScheduleChanged
+from host.model.parameters import check_parameters
 from host.model.runs import FINAL_STATES, CancelResult, JobRun, RunFilter, RunState
 from host.model.schedules import JobSchedule, ScheduleEntry
 from host.model.submissions import RunSubmission
+from host.triggers import check_schedule
 
 UNFINISHED = frozenset(RunState) - FINAL_STATES
 
@@ -44,7 +46,7 @@ class HostedJobManager(JobManagerService):
         writer: JobRunWriter,
         bus: MessageBus,
         clock: Clock,
-        scheduler: Scheduler,  # having a manager means having what runs its jobs
+        scheduler: Scheduler,
         dispatcher: Dispatcher,
     ) -> None:
         self._catalogue = catalogue
@@ -56,6 +58,7 @@ class HostedJobManager(JobManagerService):
         self._writer = writer
         self._bus = bus
         self._clock = clock
+        self._scheduler = scheduler
         self._dispatcher = dispatcher
 
     async def jobs(self) -> Sequence[JobInfo]:
@@ -86,12 +89,17 @@ class HostedJobManager(JobManagerService):
     ) -> JobInfo:
         """Register a job for as long as this host runs."""
         info = replace(self._offered(job_type), start_type=start_type, source="code")
-        known = info.job_type in self._directory.jobs()
-        added = await self._directory.add(info, [JobSchedule.every(interval)] if interval else [])
+        known = self._directory.jobs().get(info.job_type)
+        if known is not None:
+            return known
+        fallback = [] if interval is None else [JobSchedule.every(interval)]
+        self._check(info, fallback)
+        added = await self._directory.add(info, fallback)
         self._bus.publish(JobsChanged())
         self._bus.publish(ScheduleChanged(job_type=info.job_type))
-        if not known and start_type in (JobStartType.IMMEDIATE, JobStartType.DELAY):
-            await self._control.submit([RunSubmission(job=info.job_type, owner="start")])
+        if start_type in (JobStartType.IMMEDIATE, JobStartType.DELAY):
+            if not await self._reader.latest([info.id], UNFINISHED):
+                await self._control.submit([RunSubmission(job=info.job_type, owner="start")])
         return added
 
     async def register_job(self, job_type: str) -> JobInfo:
@@ -140,6 +148,7 @@ class HostedJobManager(JobManagerService):
     ) -> ScheduleEntry:
         """Replace the job's schedules for good."""
         info = self._directory.find(job)
+        self._check(info, schedules)
         await self._directory.schedules(info)
         name = self._directory.entry_name(info)
         entry = await self._stored.replace(name, schedules, expected_version=expected_version)
@@ -153,6 +162,11 @@ class HostedJobManager(JobManagerService):
             raise ScheduleVersionError(f"the schedules of {info.name!r} were changed meanwhile", hint="read them again")
         entry = await self._stored.clear(self._directory.entry_name(info), expected_version=expected_version)
         return replace(entry, job_type=info.job_type)
+
+    def _check(self, info: JobInfo, schedules: Sequence[JobSchedule]) -> None:
+        for schedule in schedules:
+            check_schedule(schedule, default_timezone=self._scheduler.timezone())
+            check_parameters(info, schedule.parameters or {})
 
     def _offered(self, name: str) -> JobInfo:
         job_type = self._catalogue.resolve(name)

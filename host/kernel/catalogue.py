@@ -196,7 +196,8 @@ def _load(catalogue: Catalogue, point: EntryPoint) -> PluginInfo:
 
 def _collect(hook: pluggy.HookCaller, kind: type) -> list[type]:
     results: list[Iterable[object]] = hook()
-    if len(results) < len(hook.get_hookimpls()):
+    implementations = [each for each in hook.get_hookimpls() if not (each.wrapper or each.hookwrapper)]
+    if len(results) < len(implementations):
         raise PluginError(f"hook {hook.name} returned None", hint=f"return a list of {kind.__name__} classes")
     found: list[type] = []
     for offered in results:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from host.contracts.host import PluginInfo
+from host.contracts.host import PluginInfo, ProviderInfo
 from host.errors import ConfigurationError, HostError, Problem
 from host.kernel.builtin import HostStartOptions
 from host.kernel.catalogue import Catalogue, load_catalogue
-from host.kernel.config import HostConfig, read_configuration
+from host.kernel.config import HostConfig, describe_unknown, read_configuration
 from host.kernel.foresee import foresee
 from host.kernel.graph import Resolution, known_sections, resolve
 from host.kernel.host import Host
@@ -51,25 +51,28 @@ def check_configuration(config: Path) -> CheckReport:
     """Read, resolve and wire a configuration, and report; never raises for what a file may contain."""
     catalogue = load_catalogue()
     try:
-        parsed = read_configuration(config, environment=os.environ)
+        parsed = read_configuration(config, environment=os.environ, skip_missing=True)
     except ConfigurationError as error:
         return CheckReport(file=str(config), problems=_problems(error))
     resolution = resolve(parsed, catalogue)
     problems, host = _build(parsed, catalogue)
-    unknown = (*resolution.unknown_providers, *resolution.unknown_jobs, *_unknown_sections(parsed, catalogue))
-    broken = tuple(
-        Problem(message=f"plugin {plugin.name} ({plugin.distribution}) could not be loaded: {plugin.error}")
-        for plugin in catalogue.plugins
-        if plugin.error
+    would_run, damage = _would_run(resolution, catalogue, host) if host else ((), ())
+    infos = host.provider_infos() if host else []
+    problems = (*problems, *damage)
+    unknown = (
+        *parsed.missing_includes,
+        *resolution.unknown_providers,
+        *resolution.unknown_jobs,
+        *describe_unknown(parsed, known_sections(catalogue)),
     )
     return CheckReport(
         file=str(config),
-        providers=_provider_rows(parsed, catalogue, host),
+        providers=_provider_rows(parsed, catalogue, infos),
         jobs=_job_rows(resolution),
         problems=problems,
         unknown=unknown,
-        warnings=(*parsed.warnings, *broken),
-        would_run=_would_run(resolution, catalogue, host) if host else (),
+        warnings=(*parsed.warnings, *_broken_plugins(catalogue), *_findings(infos)),
+        would_run=would_run,
         is_clean=not problems and not unknown,
     )
 
@@ -93,16 +96,20 @@ def _problems(error: ConfigurationError) -> tuple[Problem, ...]:
     return error.problems or (Problem(message=error.message, where=error.where, hint=error.hint),)
 
 
-def _unknown_sections(config: HostConfig, catalogue: Catalogue) -> tuple[Problem, ...]:
-    known = known_sections(catalogue)
+def _broken_plugins(catalogue: Catalogue) -> tuple[Problem, ...]:
     return tuple(
-        Problem(message=f"section {section.name} has no equivalent", where=section.where)
-        for section in config.unknown_sections
-        if section.name not in known
+        Problem(message=f"plugin {plugin.name} ({plugin.distribution}) could not be loaded: {plugin.error}")
+        for plugin in catalogue.plugins
+        if plugin.error
     )
 
 
-def _provider_rows(config: HostConfig, catalogue: Catalogue, host: Host | None) -> tuple[CheckRow, ...]:
+def _findings(infos: Sequence[ProviderInfo]) -> tuple[Problem, ...]:
+    """Give what the providers say of the files they found, e.g. entries of xcron.xml that are out of force."""
+    return tuple(Problem(message=finding.message) for info in infos for finding in info.findings)
+
+
+def _provider_rows(config: HostConfig, catalogue: Catalogue, infos: Sequence[ProviderInfo]) -> tuple[CheckRow, ...]:
     rows = []
     for provider in config.providers:
         classes = catalogue.providers.get(provider.type, [])
@@ -110,12 +117,11 @@ def _provider_rows(config: HostConfig, catalogue: Catalogue, host: Host | None) 
         rows.append(
             CheckRow(name=provider.type, kind="provider", where=provider.where, known=bool(classes), note=contracts)
         )
-    if host is not None:
-        rows.extend(
-            CheckRow(name=info.type, kind="provider", where=info.source, known=True, note=", ".join(info.contracts))
-            for info in host.provider_infos()
-            if info.source == "default"
-        )
+    rows.extend(
+        CheckRow(name=info.type, kind="provider", where=info.source, known=True, note=", ".join(info.contracts))
+        for info in infos
+        if info.source == "default"
+    )
     return tuple(rows)
 
 
@@ -132,9 +138,9 @@ def _job_rows(resolution: Resolution) -> tuple[CheckRow, ...]:
     )
 
 
-def _would_run(resolution: Resolution, catalogue: Catalogue, host: Host) -> tuple[str, ...]:
+def _would_run(resolution: Resolution, catalogue: Catalogue, host: Host) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
     try:
         stored, timezone = asyncio.run(host.stored_schedules())
     except HostError as error:
-        return (f"unknown: {error}",)
-    return foresee(resolution, catalogue.infos, stored, timezone)
+        return (), (Problem(message=error.message, where=error.where, hint=error.hint),)
+    return foresee(resolution, catalogue.infos, stored, timezone), ()

@@ -29,9 +29,10 @@ __all__ = [
 ]
 
 
-def read_configuration(path: Path, *, environment: Mapping[str, str]) -> HostConfig:
+def read_configuration(path: Path, *, environment: Mapping[str, str], skip_missing: bool = False) -> HostConfig:
     """Read a configuration and all its includes; ``environment`` resolves ``${NAME}``.
 
+    An include that is not there is a problem, or with ``skip_missing`` one of ``missing_includes``.
     Raises ConfigurationError, whose ``problems`` hold every finding with ``file:line``. What only plugins can
     judge is left to them: provider types are rows of text, unknown sections are listed.
     """
@@ -40,6 +41,9 @@ def read_configuration(path: Path, *, environment: Mapping[str, str]) -> HostCon
     for section in sections.values():
         if has_schema(section.type):
             _check_known(section)
+    if not skip_missing:
+        for document in files.documents:
+            document.problems += document.missing
     problems = files.problems()
     if problems:
         count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
@@ -60,6 +64,7 @@ def read_configuration(path: Path, *, environment: Mapping[str, str]) -> HostCon
             for section in files.sections
             if not has_schema(section.type)
         ),
+        missing_includes=tuple(files.missing_includes()),
     )
 
 

@@ -26,6 +26,8 @@ class Document:
     path: Path
     problems: list[tuple[int, Problem]] = field(default_factory=list)
     """With the line, to be put in order."""
+    missing: list[tuple[int, Problem]] = field(default_factory=list)
+    """Includes that are not there, with their lines."""
     warnings: list[Problem] = field(default_factory=list)
 
     def report(self, line: int, message: str, hint: str | None = None) -> None:
@@ -76,6 +78,10 @@ class ConfigurationFiles:
         """Give every problem, file by file, by line."""
         key = _line_first
         return [problem for document in self.documents for _, problem in sorted(document.problems, key=key)]
+
+    def missing_includes(self) -> Sequence[Problem]:
+        """Give a finding for each included file that is not there."""
+        return [problem for document in self.documents for _, problem in document.missing]
 
     def _read(self, path: Path, visit: _Visit) -> None:
         document = Document(path)
@@ -150,7 +156,8 @@ class ConfigurationFiles:
         found = [path for folder in (document.path.parent, self._folder) if _is_there(path := folder / name)]
         if not found:
             looked = " and ".join(dict.fromkeys(str(folder) or "." for folder in (document.path.parent, self._folder)))
-            document.report(line, f"include {written!r} was not found", f"looked in {looked}")
+            message, hint = f"include {written!r} was not found", f"looked in {looked}"
+            document.missing.append((line, Problem(message=message, where=f"{document.path}:{line}", hint=hint)))
             return None
         return found[0]
 

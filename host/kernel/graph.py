@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
+from difflib import SequenceMatcher
 
 from host.contracts.contract import Contract
+from host.contracts.engine import Scheduler
 from host.contracts.host import ControlFace, HostControl
 from host.contracts.jobs import Job, JobManagerService
-from host.errors import ConfigurationError, HostError, Problem, WiringError
+from host.engine.scheduler import SchedulerSettings
+from host.errors import ConfigurationError, HostError, InvalidScheduleError, Problem, WiringError
 from host.kernel.backup import ArchiveBackup
 from host.kernel.builtin import HostConfigurationFiles, HostJobCatalogue, HostStartOptions
 from host.kernel.catalogue import Catalogue
-from host.kernel.config import HostConfig, bind_settings
+from host.kernel.config import HostConfig, bind_settings, describe_unknown
 from host.kernel.container import Container
 from host.kernel.suggest import suggest
 from host.kernel.wiring import Need, Plan, Row, contracts_of, needs_of, plan_wiring
+from host.model.schedules import JobSchedule
 from host.santedb.jobs import ConfiguredJob, JobConfiguration
+from host.triggers import check_schedule
 
 HOST_SECTION = "HostConfigurationSection"
+LIKENESS = 0.7
+"""How alike two class names must be for one to be proposed instead of the other."""
 
 ROOTS: tuple[type[Contract], ...] = (JobManagerService, ControlFace)
 """What every host has, from the configuration or by default."""
@@ -80,12 +88,15 @@ def build_graph(
         container = Container(plan, lambda cls, name: bind_settings(cls, config, name=name))
         container.build()
         jobs.bind(container.job_factory)
+        problems.extend(_check_schedules(config, resolution, container))
         _check_jobs(resolution, catalogue, container)
     except ConfigurationError as error:
         problems.extend(error.problems or [Problem(message=error.message, where=error.where, hint=error.hint)])
     if problems:
         raise ConfigurationError(f"{config.path} cannot be used", problems=list(dict.fromkeys(problems)))
-    return Graph(plan, container, (*config.warnings, *(unknown if skip_unknown else ())))
+    left_out = (*config.missing_includes, *(unknown if skip_unknown else ()))
+    unread = describe_unknown(config, known_sections(catalogue))
+    return Graph(plan, container, (*config.warnings, *left_out, *unread))
 
 
 def default_providers(catalogue: Catalogue) -> dict[type[Contract], list[type[Contract]]]:
@@ -134,6 +145,27 @@ def _resolve_jobs(config: HostConfig, catalogue: Catalogue, resolution: Resoluti
             seen[job_type] = job.where
 
 
+def _check_schedules(config: HostConfig, resolution: Resolution, container: Container) -> list[Problem]:
+    """Find what can never work: the default time zone, and schedules that the configuration gives its jobs."""
+    scheduler = container.find(Scheduler)
+    timezone = scheduler.timezone() if scheduler else "UTC"
+    section = config.section(SchedulerSettings.section)
+    try:
+        check_schedule(JobSchedule.every(timedelta(1)), default_timezone=timezone)
+    except InvalidScheduleError as error:
+        where = section.where if section else str(config.path)
+        return [Problem(message=f"the default zone of schedules: {error.message}", where=where, hint=error.hint)]
+    problems = []
+    for job, job_type in resolution.jobs:
+        for schedule in job.schedules if job_type else ():
+            try:
+                check_schedule(schedule, default_timezone=timezone)
+            except InvalidScheduleError as error:
+                message = f"job {job.job_type}: {error.message}"
+                problems.append(Problem(message=message, where=job.where, hint=error.hint))
+    return problems
+
+
 def _check_jobs(resolution: Resolution, catalogue: Catalogue, container: Container) -> None:
     problems = []
     for job, job_type in resolution.jobs:
@@ -155,10 +187,22 @@ def _check_jobs(resolution: Resolution, catalogue: Catalogue, container: Contain
 def _unknown(kind: str, name: str, where: str, catalogue: Catalogue) -> Problem:
     known: Sequence[str] = [*catalogue.providers] if kind == "provider" else [*catalogue.names]
     failed = [plugin for plugin in catalogue.plugins if plugin.error]
-    close = suggest(name, known)
+    close = _meant(name, known)
     hint = f"did you mean {close}?" if close else "jobhost plugins lists what is installed"
     module = name.partition(":")[0].partition(".")[0]
     for plugin in failed:
         if module.replace("_", "-") in plugin.distribution.replace("_", "-") or len(failed) == 1:
             hint = f"plugin {plugin.name!r} could not be loaded: {plugin.error}"
     return Problem(message=f"unknown {kind} {name}", where=where, hint=hint)
+
+
+def _meant(name: str, known: Iterable[str]) -> str | None:
+    """Give what was probably meant; a long common namespace alone makes no likeness."""
+    close = suggest(name, known)
+    if close is None or SequenceMatcher(None, _last_word(name), _last_word(close)).ratio() < LIKENESS:
+        return None
+    return close
+
+
+def _last_word(name: str) -> str:
+    return name.partition(",")[0].replace(":", ".").rpartition(".")[2].casefold()

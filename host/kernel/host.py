@@ -78,7 +78,8 @@ class Host(HostControl):
         catalogue: Catalogue | None = None,
     ) -> Self:
         """Read, resolve and build everything, start nothing; raises ConfigurationError with every problem."""
-        config = read_configuration(Path(path), environment=os.environ if environment is None else environment)
+        known = os.environ if environment is None else environment
+        config = read_configuration(Path(path), environment=known, skip_missing=skip_unknown)
         settings = bind_settings(DataDirectorySettings, config)
         if paused is None and (settings.path / RESTORED_MARK).exists():
             paused = "restored from a backup"

@@ -51,6 +51,8 @@ class HostConfig:
     warnings: tuple[Problem, ...]
     unknown_sections: tuple[UnknownSection, ...]
     """Sections of types the host itself does not know, in file order."""
+    missing_includes: tuple[Problem, ...] = ()
+    """Included files that are not there, where that was not refused."""
 
     def section(self, section_type: str, name: str | None = None) -> SectionElement | None:
         """Give the section of a type, or the one of them with this ``name``; None if there is none."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from host.contracts.host import DataDirectory
+from host.errors import ProviderStartError
 from host.kernel.host import Host
 from host.kernel.log import configure_logging
 
@@ -44,7 +45,8 @@ def serve(
 async def _serve(host: Host, began: float) -> int:
     main = asyncio.current_task()
     assert main is not None
-    _on_signals(host, main)
+    received: list[int] = []
+    _on_signals(host, main, received)
     try:
         async with host:
             directory = host.get(DataDirectory)
@@ -59,16 +61,18 @@ async def _serve(host: Host, began: float) -> int:
             left = await host.finish_drain()
             if left:
                 logger.warning("runs given back", count=left, hint="they start again with the next host")
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as error:
+        if not received:
+            hint = "a provider's start, stop or background task raised CancelledError"
+            raise ProviderStartError("the host was cancelled, and nobody asked for it", hint=hint) from error
         logger.warning("stopped at once")
         return 0
     logger.info("host stopped")
     return 0
 
 
-def _on_signals(host: Host, main: asyncio.Task[object]) -> None:
+def _on_signals(host: Host, main: asyncio.Task[object], received: list[int]) -> None:
     loop = asyncio.get_running_loop()
-    received: list[int] = []
 
     def stop() -> None:
         received.append(1)

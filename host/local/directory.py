@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -79,7 +80,9 @@ class LocalDataDirectory(DataDirectory, Service):
         try:
             self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not os.access(self._path, os.W_OK | os.X_OK):
-                raise PermissionError(None, "Permission denied")
+                is_read_only = os.statvfs(self._path).f_flag & os.ST_RDONLY
+                code = errno.EROFS if is_read_only else errno.EACCES
+                raise OSError(code, os.strerror(code))
             return os.open(self._path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise self._unusable(error) from error

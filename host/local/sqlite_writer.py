@@ -16,6 +16,8 @@ from host.local.sqlite_file import store_error
 
 MAX_GROUP = 128
 """How many operations one commit takes at most."""
+PROBE_SECONDS = 2.0
+"""After a failure an idle writer tries this often whether the file can be written again."""
 
 Operation: TypeAlias = Callable[[sqlite3.Connection], object]
 Callback: TypeAlias = Callable[[Exception], None]
@@ -48,7 +50,7 @@ class SqliteWriter:
         self.after_commit: Callable[[], None] = lambda: None
         """Called on the writer's thread after each group."""
         self.failure: str | None = None
-        """What the last group failed with; None while all is well."""
+        """Why the file cannot be written, by the last attempt; None while all is well."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -90,7 +92,7 @@ class SqliteWriter:
 
     def _take(self) -> tuple[list[_Task], bool]:
         group: list[_Task] = []
-        task = self._queue.get()
+        task = self._first()
         while task is not None:
             group.append(task)
             if len(group) >= MAX_GROUP:
@@ -100,6 +102,15 @@ class SqliteWriter:
             except Empty:
                 return group, False
         return group, True
+
+    def _first(self) -> _Task | None:
+        """Wait for an operation; meanwhile find out whether a failure is over, so that nobody reads of an old one."""
+        while self.failure is not None:
+            try:
+                return self._queue.get(timeout=PROBE_SECONDS)
+            except Empty:
+                self._perform([_Task(_write_nothing_new)])
+        return self._queue.get()
 
     def _perform(self, group: list[_Task]) -> None:
         try:
@@ -141,6 +152,12 @@ class SqliteWriter:
             self.failure = told.message
             told.__cause__ = error
         return told or error
+
+
+def _write_nothing_new(connection: sqlite3.Connection) -> None:
+    """Write a page as it is, which needs all that any write needs."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.execute(f"PRAGMA user_version={version}")
 
 
 def _tell(group: list[_Task]) -> None:

