@@ -69,6 +69,7 @@ class HostedJobContext(JobContext):
     """One run as its job sees it."""
 
     __slots__ = (
+        "_active",
         "_clock",
         "_log",
         "_logger",
@@ -87,9 +88,17 @@ class HostedJobContext(JobContext):
     )
 
     def __init__(
-        self, run: ClaimedRun, parameters: JsonObject, log: RunLog, clock: Clock, on_progress: Callable[[], None]
+        self,
+        active: ActiveRun,
+        parameters: JsonObject,
+        *,
+        log: RunLog,
+        clock: Clock,
+        on_progress: Callable[[ActiveRun], None],
     ) -> None:
+        run = active.run
         self.run = run
+        self._active: ActiveRun | None = active
         self.run_id = run.id
         self.job_id = run.job_id
         self.attempt = run.attempt
@@ -117,7 +126,12 @@ class HostedJobContext(JobContext):
         self.progress_value = min(1.0, max(0.0, float(fraction)))
         if status_text is not None:
             self.status_text = status_text[:1000]
-        self._on_progress()
+        if self._active is not None:
+            self._on_progress(self._active)
+
+    def close(self) -> None:
+        """Let go of the run that has ended: a cycle of objects would have to wait for the garbage collector."""
+        self._active = None
 
     @property
     def is_cancelled(self) -> bool:
@@ -161,6 +175,12 @@ class ActiveRun:
         self.cancelled_at: float | None = None
         self.has_slot = True
         self.is_stuck = False
+
+    def close(self) -> None:
+        """Let go of what the run needed, so that no cycle of objects is left."""
+        self.task = self.timer = None
+        if self.context is not None:
+            self.context.close()
 
     def stop(self, reason: RunReason, now: float) -> None:
         """Ask the run's code to stop, for a reason; the first reason counts."""

@@ -298,7 +298,8 @@ class HostedDispatcher(Dispatcher, Service):
         if active.has_slot:
             self._busy[run.executor] -= 1
         if outcome is not None:
-            self._outcomes.add(active, outcome)
+            self._outcomes.add(run, outcome)
+        active.close()
         if self._full:
             self._alarm.ring()
         if not self._active:

@@ -97,9 +97,9 @@ class HostedJobManager(JobManagerService):
         added = await self._directory.add(info, fallback)
         self._bus.publish(JobsChanged())
         self._bus.publish(ScheduleChanged(job_type=info.job_type))
-        if start_type in (JobStartType.IMMEDIATE, JobStartType.DELAY):
-            if not await self._reader.latest([info.id], UNFINISHED):
-                await self._control.submit([RunSubmission(job=info.job_type, owner="start")])
+        starts = start_type in (JobStartType.IMMEDIATE, JobStartType.DELAY)
+        if starts and not await self._reader.latest([info.id], UNFINISHED):
+            await self._control.submit([RunSubmission(job=info.job_type, owner="start")])
         return added
 
     async def register_job(self, job_type: str) -> JobInfo:

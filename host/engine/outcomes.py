@@ -11,10 +11,9 @@ import structlog
 from host.contracts.bus import MessageBus
 from host.contracts.runs import JobRunClaimer
 from host.engine.alarm import Alarm
-from host.engine.context import ActiveRun
 from host.errors import StoreUnavailableError
 from host.model.messages import RunsChanged
-from host.model.runs import RunOutcome, RunSignal, RunState, SignalKind
+from host.model.runs import ClaimedRun, RunOutcome, RunSignal, RunState, SignalKind
 
 logger = structlog.get_logger(__name__)
 
@@ -44,7 +43,7 @@ class OutcomeWriter:
         self._bus = bus
         self._on_signal = on_signal
         self._on_written = on_written
-        self._waiting: list[tuple[ActiveRun, RunOutcome]] = []
+        self._waiting: list[tuple[ClaimedRun, RunOutcome]] = []
         self._writing = 0
         self._alarm = Alarm()
         self._loop = asyncio.get_running_loop()
@@ -64,9 +63,9 @@ class OutcomeWriter:
         """Whether so many wait that nothing more should be claimed."""
         return len(self._waiting) >= BEHIND
 
-    def add(self, active: ActiveRun, outcome: RunOutcome) -> None:
+    def add(self, run: ClaimedRun, outcome: RunOutcome) -> None:
         """Take an outcome."""
-        self._waiting.append((active, outcome))
+        self._waiting.append((run, outcome))
         self._empty.clear()
         self._alarm.ring()
 
@@ -91,7 +90,7 @@ class OutcomeWriter:
             await self._write(batch)
             self._writing = 0
 
-    async def _write(self, batch: list[tuple[ActiveRun, RunOutcome]]) -> None:
+    async def _write(self, batch: list[tuple[ClaimedRun, RunOutcome]]) -> None:
         outcomes = [outcome for _, outcome in batch]
         while True:
             try:
@@ -123,28 +122,28 @@ class _Teller:
         self._told = 0
         self._untold: Counter[str] = Counter()
 
-    def tell(self, batch: list[tuple[ActiveRun, RunOutcome]]) -> None:
+    def tell(self, batch: list[tuple[ClaimedRun, RunOutcome]]) -> None:
         second = int(asyncio.get_running_loop().time())
         if second != self._second:
             self._second, self._told = second, 0
             if self._untold:
                 logger.info("more runs ended", **self._untold)
                 self._untold.clear()
-        for active, outcome in batch:
+        for run, outcome in batch:
             self._told += 1
             if self._told <= TOLD_SINGLY:
-                _tell(active, outcome)
+                _tell(run, outcome)
             else:
                 self._untold[outcome.state.value] += 1
 
 
-def _tell(active: ActiveRun, outcome: RunOutcome) -> None:
+def _tell(run: ClaimedRun, outcome: RunOutcome) -> None:
     say = logger.warning if outcome.state in (RunState.FAILED, RunState.SCHEDULED) else logger.info
     say(
         f"run {outcome.state}",
-        job_type=active.run.job_type,
+        job_type=run.job_type,
         run_id=str(outcome.id),
-        trace_id=active.run.trace_id,
+        trace_id=run.trace_id,
         **({"reason": outcome.reason.value} if outcome.reason else {}),
         **({"error": outcome.error.error} if outcome.error else {}),
     )

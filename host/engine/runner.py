@@ -59,7 +59,9 @@ class Runner:
             parameters = _checked(info, run)
         except InvalidParameterError as error:
             return self._failed(run, RunReason.INVALID_PARAMETERS, str(error))
-        active.context = HostedJobContext(run, parameters, self._log, self._clock, lambda: self._on_progress(active))
+        active.context = HostedJobContext(
+            active, parameters, log=self._log, clock=self._clock, on_progress=self._on_progress
+        )
         return None
 
     async def perform(self, active: ActiveRun) -> RunOutcome:

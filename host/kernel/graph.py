@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 
 from host.contracts.contract import Contract
 from host.contracts.engine import Scheduler
+from host.contracts.executors import JobExecutor
 from host.contracts.host import ControlFace, HostControl
 from host.contracts.jobs import Job, JobManagerService
 from host.engine.scheduler import SchedulerSettings
@@ -168,6 +169,7 @@ def _check_schedules(config: HostConfig, resolution: Resolution, container: Cont
 
 def _check_jobs(resolution: Resolution, catalogue: Catalogue, container: Container) -> None:
     problems = []
+    executors = sorted(executor.name for executor in container.all(JobExecutor))
     for job, job_type in resolution.jobs:
         if job_type is None:
             continue
@@ -176,6 +178,10 @@ def _check_jobs(resolution: Resolution, catalogue: Catalogue, container: Contain
         if len(job.parameters) > declared:
             message = f"job {job_type} takes {declared} parameters, {len(job.parameters)} are configured"
             problems.append(Problem(message=message, where=job.where))
+        wanted = catalogue.infos[job_type].executor
+        if executors and wanted not in executors:
+            message = f"job {job_type} wants executor {wanted!r}, which no configured provider offers"
+            problems.append(Problem(message=message, where=job.where, hint=f"there are {', '.join(executors)}"))
         try:
             container.job_factory(cls)
         except HostError as error:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 from host.contracts.contract import Service, Settings
 from host.contracts.executors import JobCall, JobExecutor
+from host.local.threads import DaemonThreads
 from host.model.runs import JobResult
 
 
@@ -47,7 +48,7 @@ class LoopJobExecutor(JobExecutor):
 
 
 class ThreadJobExecutor(JobExecutor, Service):
-    """Performs ``def run`` in a bounded thread pool."""
+    """Performs ``def run`` in threads."""
 
     is_default = True
     name = "thread"
@@ -55,7 +56,8 @@ class ThreadJobExecutor(JobExecutor, Service):
 
     def __init__(self, settings: ExecutorSettings) -> None:
         self._slots = settings.thread_slots
-        self._pool: ThreadPoolExecutor | None = None
+        self._threads: DaemonThreads | None = None
+        self._waiting: set[asyncio.Task[object]] = set()
 
     @property
     def slots(self) -> int:
@@ -63,27 +65,38 @@ class ThreadJobExecutor(JobExecutor, Service):
         return self._slots
 
     async def stop(self) -> None:
-        """Let the threads go; one that still works is not waited for."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        """Wait for no thread any more: calls that still work end as cancelled here, their threads with the process."""
+        if self._threads is not None:
+            self._threads.let_go()
+            self._threads = None
+        for task in self._waiting:
+            task.cancel()
 
     async def perform(self, call: JobCall) -> JobResult | None:
         """Call the job in a thread and wait until it returns, also when asked to stop."""
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self._slots, thread_name_prefix="job")
-        context = contextvars.copy_context()
-        future = asyncio.get_running_loop().run_in_executor(self._pool, context.run, _call, call)
-        while True:
-            try:
-                return await asyncio.shield(future)
-            except asyncio.CancelledError:
-                if future.done():
-                    raise
+        if self._threads is None:
+            self._threads = DaemonThreads("job", keep=self._slots)
+        threads = self._threads
+        future = threads.call(partial(contextvars.copy_context().run, _call, call))
+        task = asyncio.current_task()
+        assert task is not None
+        self._waiting.add(task)
+        try:
+            while not future.done():
+                try:
+                    await asyncio.wait((future,))
+                except asyncio.CancelledError:
+                    if threads is not self._threads:  # stopped meanwhile
+                        raise
+        finally:
+            self._waiting.discard(task)
+        return future.result()
 
 
 def _call(call: JobCall) -> JobResult | None:
     result = call.create().run(call.context)
     if inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()
         raise TypeError("a job with `async def run` cannot be performed in a thread")
     return result

@@ -31,12 +31,12 @@ class Gate:
 def gate_before(contract: type[Contract]) -> type[Contract]:
     """Give a provider class that wraps the one before it in the configuration."""
 
-    def __init__(self: Gate, inner: Any) -> None:
+    def construct(self: Gate, inner: Any) -> None:
         Gate.__init__(self, inner)
 
-    __init__.__annotations__ = {"inner": contract}
+    construct.__annotations__ = {"inner": contract}
     body = {name: _passing(name) for name in contract.__abstractmethods__}
-    cls = type(f"Gated{contract.__name__}", (Gate, contract), {**body, "__init__": __init__, "__module__": __name__})
+    cls = type(f"Gated{contract.__name__}", (Gate, contract), {**body, "__init__": construct, "__module__": __name__})
     return abc.update_abstractmethods(cls)
 
 
