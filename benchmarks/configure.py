@@ -96,6 +96,11 @@ def main() -> None:
     with Workspace() as space:
         os.environ["BENCH_LOG"] = str(space.notes)
         sys.path.insert(0, str(PLUGIN))
+        from host.kernel.log import configure_logging
+        from host.kernel.serve import tune_interpreter
+
+        configure_logging("console")
+        tune_interpreter()
         parsed = parse(space.folder)
         registered = asyncio.run(register(space))
         tell("configure", jobs=COUNT, parse_validate_bind_ms=parsed, schedules=COUNT, **registered)

@@ -110,6 +110,9 @@ def main() -> None:
     with Workspace() as space:
         os.environ["BENCH_LOG"] = str(space.notes)
         sys.path.insert(0, str(PLUGIN))
+        from host.kernel.serve import tune_interpreter
+
+        tune_interpreter()
         tell("history", **asyncio.run(measure(space, rows)))
 
 

@@ -26,9 +26,9 @@ async def measure(space: Workspace, runs: int) -> dict[str, object]:
     """Run the host in this process and time it."""
     from host import RunControl, RunSubmission
     from host.kernel.host import Host
-    from host.kernel.serve import SWITCH_INTERVAL_SECONDS
+    from host.kernel.serve import tune_interpreter
 
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    tune_interpreter()
     result: dict[str, object] = {}
     async with Host.from_file(space.config) as host:
         control = host.get(RunControl)

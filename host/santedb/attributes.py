@@ -19,6 +19,8 @@ MAX_INTERVAL_SECONDS = 2**31 - 1
 """SanteDB reads xs:int here; by a larger one it loses the whole file."""
 
 _UTC_AS_OFFSET = timezone(timedelta(0), "+00:00")  # SanteDB: local time of a host in UTC, which is not its Z
+_WHOLE_SECONDS = re.compile(r"\s*\d{1,10}\s*", re.ASCII)
+_COUNT = re.compile(r"\s*\d{1,18}\s*", re.ASCII)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.ASCII)
 _WEEKDAYS = {day.value: day for day in Weekday}
 
@@ -53,7 +55,7 @@ def write_value(value: object) -> str:
 
 def parse_whole_seconds(text: str) -> timedelta:
     """Read SanteDB's own form of an interval."""
-    if not re.fullmatch(r"\s*\d{1,10}\s*", text, re.ASCII) or int(text) > MAX_INTERVAL_SECONDS:
+    if not _WHOLE_SECONDS.fullmatch(text) or int(text) > MAX_INTERVAL_SECONDS:
         raise ValueError(
             f"expected whole seconds, at most {MAX_INTERVAL_SECONDS}; "
             'for another interval write <jh:add type="interval" interval="PT0.5S"/>'
@@ -101,7 +103,7 @@ def _parse_days(text: str) -> tuple[Weekday, ...]:
 
 
 def _parse_count(text: str) -> int:
-    if not re.fullmatch(r"\s*\d{1,18}\s*", text, re.ASCII):
+    if not _COUNT.fullmatch(text):
         raise ValueError("expected a whole number such as 10")
     return int(text)
 

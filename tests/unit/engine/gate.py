@@ -44,8 +44,8 @@ def _passing(name: str) -> Any:
     def call(self: Gate, *arguments: object, **options: object) -> Awaitable[object]:
         self.calls[name] += 1
         if name in self.refused:
-            return _refuse(name)
-        return _answer(self, name, getattr(self._inner, name)(*arguments, **options))
+            return asyncio.ensure_future(_refuse(name))
+        return asyncio.ensure_future(_answer(self, name, getattr(self._inner, name)(*arguments, **options)))
 
     return call
 
