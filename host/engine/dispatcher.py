@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -30,7 +31,7 @@ from host.engine.watchdog import LoopWatchdog
 from host.errors import StoreUnavailableError
 from host.model.jobs import RecoveryPolicy
 from host.model.messages import RunsChanged
-from host.model.runs import Claim, ClaimedRun, RunOutcome, RunReason, RunSignal, RunUpdate, SignalKind
+from host.model.runs import Claim, ClaimedRun, RunOutcome, RunReason, RunSignal, RunState, RunUpdate, SignalKind
 
 logger = structlog.get_logger(__name__)
 
@@ -92,7 +93,12 @@ class HostedDispatcher(Dispatcher, Service):
 
     async def start(self) -> None:
         """Rescue runs of nodes that are gone, then begin to claim."""
+        if self._tasks:
+            return
+        self._draining, self._claiming = False, None
         self._alarm = Alarm()
+        self._settled = asyncio.Event()
+        self._settled.set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._loop = asyncio.get_running_loop()
@@ -185,6 +191,7 @@ class HostedDispatcher(Dispatcher, Service):
     async def drain(self, seconds: float) -> int:
         """Let active runs end; give back what has not after ``seconds``."""
         self._draining = True
+        await self._wait_for(self._settled, self.stop_seconds / 3)
         await self._wait_idle(seconds)
         left = [active for active in self._active.values() if active.cancelled_at is None]
         for active in left:
@@ -206,9 +213,11 @@ class HostedDispatcher(Dispatcher, Service):
                 claim = await answer
             except StoreUnavailableError as error:
                 logger.error("cannot claim runs", error=str(error))
+                self._settled.set()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._take(claim, free)
+            self._settled.set()
             if not self._full and not self._again:
                 await self._wait(self._until(claim))
 
@@ -216,6 +225,7 @@ class HostedDispatcher(Dispatcher, Service):
         free = self._free()
         if not free:
             return None
+        self._settled.clear()
         return free, self._claimer.claim(free, self._offered, after_tenant=self._after_tenant)
 
     async def _wait(self, seconds: float) -> None:
@@ -230,7 +240,11 @@ class HostedDispatcher(Dispatcher, Service):
         if claim.changed:
             self._bus.publish(RunsChanged())
         for run in claim.runs:
-            self._begin(run)
+            if self._held or self._draining or run.job_type not in self._offered:
+                # Claimed just before a pause or a drain, which are in force already.
+                self._outcomes.add(run, RunOutcome(id=run.id, fencing_token=run.fencing_token, state=RunState.QUEUED))
+            else:
+                self._begin(run)
         taken = Counter(run.executor for run in claim.runs)
         self._full = any(taken[name] >= count for name, count in free.items())
 
@@ -260,11 +274,10 @@ class HostedDispatcher(Dispatcher, Service):
         else:
             active.started_at = self._clock.now()
             self._progress.started(active)
+            self._set_timer(active)
             work = self._runner.perform(active)
         active.task = self._loop.create_task(work, name=run.job_type)
         active.task.add_done_callback(lambda task: self._ended(active, task))
-        if run.timeout is not None:
-            active.timer = self._loop.call_later(run.timeout.total_seconds(), self._time_out, active)
         if run.cancel_requested:
             active.stop(RunReason.REQUESTED, self._clock.monotonic())
 
@@ -277,7 +290,12 @@ class HostedDispatcher(Dispatcher, Service):
             return None
         active.started_at = started_at
         active.is_recorded = True
+        self._set_timer(active)
         return await self._runner.perform(active)
+
+    def _set_timer(self, active: ActiveRun) -> None:
+        if active.run.timeout is not None:
+            active.timer = self._loop.call_later(active.run.timeout.total_seconds(), self._time_out, active)
 
     def _ended(self, active: ActiveRun, task: asyncio.Task[RunOutcome | None]) -> None:
         if task.cancelled():
@@ -334,7 +352,8 @@ class HostedDispatcher(Dispatcher, Service):
 
     async def _wait_idle(self, seconds: float) -> None:
         if self._active and seconds > 0:
-            try:
-                await asyncio.wait_for(self._idle.wait(), seconds)
-            except TimeoutError:
-                return
+            await self._wait_for(self._idle, seconds)
+
+    async def _wait_for(self, event: asyncio.Event, seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), seconds)

@@ -21,7 +21,7 @@ BATCH = 500
 BEHIND = 5000
 """Nothing more is claimed while this many outcomes wait."""
 RETRY_SECONDS = 0.5
-GATHER_SECONDS = 0.001
+GATHER_SECONDS = 0.002
 GATHER_BELOW = 50
 """Fewer outcomes than this wait a moment for company if others were written just before: a commit is dear."""
 TOLD_SINGLY = 50
