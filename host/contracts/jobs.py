@@ -20,19 +20,19 @@ class RunLogger(ABC):
     """Writes lines of one run, to the run's log and to the host's."""
 
     @abstractmethod
-    def debug(self, event: str, **fields: JsonValue) -> None:
+    def debug(self, event: str, /, **fields: JsonValue) -> None:
         """Write a line for developers."""
 
     @abstractmethod
-    def info(self, event: str, **fields: JsonValue) -> None:
+    def info(self, event: str, /, **fields: JsonValue) -> None:
         """Write a line for operators."""
 
     @abstractmethod
-    def warning(self, event: str, **fields: JsonValue) -> None:
+    def warning(self, event: str, /, **fields: JsonValue) -> None:
         """Write that it went on, but look."""
 
     @abstractmethod
-    def error(self, event: str, **fields: JsonValue) -> None:
+    def error(self, event: str, /, **fields: JsonValue) -> None:
         """Write that someone must act."""
 
 

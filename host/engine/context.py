@@ -34,19 +34,19 @@ class HostedRunLogger(RunLogger):
         self._clock = clock
         self._written = 0
 
-    def debug(self, event: str, **fields: JsonValue) -> None:
+    def debug(self, event: str, /, **fields: JsonValue) -> None:
         """Write a line for developers."""
         self.write(LogLevel.DEBUG, event, fields)
 
-    def info(self, event: str, **fields: JsonValue) -> None:
+    def info(self, event: str, /, **fields: JsonValue) -> None:
         """Write a line for operators."""
         self.write(LogLevel.INFO, event, fields)
 
-    def warning(self, event: str, **fields: JsonValue) -> None:
+    def warning(self, event: str, /, **fields: JsonValue) -> None:
         """Write that it went on, but look."""
         self.write(LogLevel.WARNING, event, fields)
 
-    def error(self, event: str, **fields: JsonValue) -> None:
+    def error(self, event: str, /, **fields: JsonValue) -> None:
         """Write that someone must act."""
         self.write(LogLevel.ERROR, event, fields)
 

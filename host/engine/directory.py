@@ -144,7 +144,10 @@ class HostedJobDirectory(JobDirectory, Service):
             for info in self._jobs.values()
             if wanted in (info.name.casefold(), info.job_type.rpartition(":")[2].casefold())
         ]
-        return short[0] if len(short) == 1 else None
+        if len(short) > 1:
+            types = ", ".join(info.job_type for info in short)
+            raise JobNotFoundError(f"{len(short)} registered jobs are called {name!r}", hint=f"say which: {types}")
+        return short[0] if short else None
 
     def _hint(self, job: str) -> str:
         if self._catalogue.resolve(job):

@@ -204,7 +204,6 @@ class HostedDispatcher(Dispatcher, Service):
     async def _claim_forever(self) -> None:
         while True:
             claiming, self._claiming = self._claiming or self._begin_claim(), None
-            self._again = False
             if claiming is None:
                 await self._wait(IDLE_SECONDS)
                 continue
@@ -226,6 +225,7 @@ class HostedDispatcher(Dispatcher, Service):
         if not free:
             return None
         self._settled.clear()
+        self._again = False  # what is asked from now on may come too late for this claim
         return free, self._claimer.claim(free, self._offered, after_tenant=self._after_tenant)
 
     async def _wait(self, seconds: float) -> None:

@@ -11,9 +11,9 @@ import structlog
 from host.contracts.bus import MessageBus
 from host.contracts.runs import JobRunClaimer
 from host.engine.alarm import Alarm
-from host.errors import StoreUnavailableError
+from host.errors import InvalidRequestError, StoreUnavailableError
 from host.model.messages import RunsChanged
-from host.model.runs import ClaimedRun, RunOutcome, RunSignal, RunState, SignalKind
+from host.model.runs import ClaimedRun, RunOutcome, RunReason, RunSignal, RunState, SignalKind
 
 logger = structlog.get_logger(__name__)
 
@@ -101,17 +101,38 @@ class OutcomeWriter:
                     self.is_holding = True
                     logger.error("outcomes held", count=len(self), error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
+            except InvalidRequestError as error:
+                if len(batch) == 1 and outcomes[0].reason is RunReason.INVALID_RESULT:
+                    raise
+                # Nothing was written. One outcome that cannot be kept must not hold up the others.
+                singly = batch if len(batch) > 1 else [(batch[0][0], _without_result(outcomes[0], error))]
+                for each in singly:
+                    await self._write([each])
+                return
         if self.is_holding:
             self.is_holding = False
             logger.info("outcomes written again")
         for signal in signals:
             if signal.kind is SignalKind.LOST:
+                # About the claim that has ended here: by now the run may be claimed anew, and is not to be disturbed.
                 logger.warning("outcome refused: the claim was lost", run_id=str(signal.id))
-            self._on_signal(signal)
+            else:
+                self._on_signal(signal)
         self._bus.publish(RunsChanged())
         self._on_written()
         self._written_at = self._loop.time()
         self._teller.tell(batch)
+
+
+def _without_result(outcome: RunOutcome, error: InvalidRequestError) -> RunOutcome:
+    return RunOutcome(
+        id=outcome.id,
+        fencing_token=outcome.fencing_token,
+        state=RunState.FAILED,
+        reason=RunReason.INVALID_RESULT,
+        started_at=outcome.started_at,
+        status_text=str(error)[:1000],
+    )
 
 
 class _Teller:

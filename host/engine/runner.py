@@ -25,6 +25,7 @@ from host.wire import to_json
 
 MAX_RESULT_BYTES = 1_000_000
 MAX_TRACEBACK = 8000
+MAX_STATUS = 1000
 
 
 class Runner:
@@ -102,7 +103,7 @@ class Runner:
             started_at=active.started_at,
             result=result.value,
             progress=None if context.progress_value is None else 1.0,
-            status_text=result.status_text or context.status_text,
+            status_text=(result.status_text or context.status_text or "")[:MAX_STATUS] or None,
         )
 
     def not_started(self, active: ActiveRun, error: BaseException) -> RunOutcome | None:
@@ -168,7 +169,7 @@ class Runner:
             started_at=active.started_at if active else None,
             error=self._error(run, text, frames),
             progress=context.progress_value if context else None,
-            status_text=text[:1000],
+            status_text=text[:MAX_STATUS],
         )
 
     def _plain(self, active: ActiveRun, state: RunState, reason: RunReason) -> RunOutcome:
@@ -198,6 +199,8 @@ def _checked(info: JobInfo, run: ClaimedRun) -> JsonObject:
 def _unfit(result: object) -> str | None:
     if not isinstance(result, JobResult):
         return f"the job returned {type(result).__name__}; expected JobResult or None"
+    if not isinstance(result.status_text, str | None):
+        return f"the status text is of type {type(result.status_text).__name__}; expected str or None"
     try:
         size = len(to_json(result.value))
     except (TypeError, ValueError, RecursionError, HostError) as error:
@@ -208,5 +211,8 @@ def _unfit(result: object) -> str | None:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # a job's exception may not even be printable
+        text = "(it cannot be printed)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

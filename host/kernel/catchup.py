@@ -37,14 +37,14 @@ async def _unfinished(host: Host) -> list[str]:
 async def _missed(host: Host) -> list[str]:
     timezone = host.get(Scheduler).timezone()
     planned: list[PlannedSchedule] = []
+    lines: list[str] = []
     for job, entry in await host.get(JobDirectory).all_schedules():
         try:
             planned.extend(plan_schedules(job, entry, timezone))
         except HostError as error:
-            return [f"{job.job_type}: {error}"]
+            lines.append(f"{job.job_type}: {error}")
     cursors = await host.get(JobRunWriter).adopt({plan.id: plan.version for plan in planned})
     now = host.get(Clock).now()
-    lines = []
     for plan in planned:
         plan.adopt(cursors[plan.id], timezone)
         if not plan.awaits_end:

@@ -62,7 +62,7 @@ def _check_one(
         return
     try:
         value = _CONVERT[parameter.type](value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         shown = "the value given" if parameter.secret else repr(value)
         problems.append(Problem(message=f"parameter {parameter.name!r} must be of type {parameter.type}, not {shown}"))
         return

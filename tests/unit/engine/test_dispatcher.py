@@ -194,6 +194,8 @@ def test_a_repeated_outcome_does_not_disturb_the_next_attempt_of_the_same_run(
         async with gated(tmp_path, WaitingAtLast) as (at, gate):
             gate.lost.add("finish")
             run_id = await at.start(WaitingAtLast)
+            await eventually(lambda: gate.calls["finish"] > 1)
+            at.dispatcher.wake()
             await at.until(run_id, lambda run: run.state is RunState.RUNNING and run.attempt == 2)
             calls = gate.calls["finish"]
             await eventually(lambda: gate.calls["finish"] > calls)
@@ -336,16 +338,14 @@ def test_a_run_can_be_cancelled_while_draining(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("job", [Counting, Once])
-def test_a_run_claimed_just_as_the_drain_began_is_given_back_unharmed(tmp_path: Path, job: type[Counting]) -> None:
+def test_a_run_claimed_just_as_the_host_stops_is_given_back_unharmed(tmp_path: Path, job: type[Counting]) -> None:
     async def check() -> None:
         async with gated(tmp_path, job) as (at, gate):
+            await eventually(lambda: at.dispatcher._is_waiting)
             gate.held["claim"] = asyncio.Event()
             run_id = await at.start(job)
             await at.until(run_id, lambda run: run.state is RunState.STARTING)
-            drain = asyncio.ensure_future(at.host.finish_drain())
-            await asyncio.sleep(0.01)
-            gate.held.pop("claim").set()
-            await drain
+            asyncio.get_running_loop().call_later(0.05, gate.held.pop("claim").set)
         async with desk(tmp_path, job, clock=at.clock) as again:
             run = await again.finished(run_id)
             assert (run.state, run.crashes, job.began) == (RunState.COMPLETED, 0, 1)
@@ -356,6 +356,7 @@ def test_a_run_claimed_just_as_the_drain_began_is_given_back_unharmed(tmp_path: 
 def test_a_pause_is_in_force_when_it_returns_also_for_a_claim_on_its_way(tmp_path: Path) -> None:
     async def check() -> None:
         async with gated(tmp_path, Counting) as (at, gate):
+            await eventually(lambda: at.dispatcher._is_waiting)
             gate.held["claim"] = asyncio.Event()
             run_id = await at.start(Counting)
             await at.until(run_id, lambda run: run.state is RunState.STARTING)
@@ -399,6 +400,18 @@ def test_queued_runs_of_an_exclusive_job_follow_each_other_at_once_and_in_order(
             assert time.monotonic() - began < 2
             assert Ticking.most == 1
             assert sorted(runs, key=lambda run: run.change) == runs
+
+    go(check())
+
+
+def test_a_run_submitted_while_a_claim_is_on_its_way_is_claimed_right_after_it(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with desk(tmp_path, Counting) as at:
+            await eventually(lambda: at.dispatcher._is_waiting)
+            at.dispatcher.wake()
+            began = time.monotonic()
+            assert (await at.finished(await at.start(Counting))).state is RunState.COMPLETED
+            assert time.monotonic() - began < 2
 
     go(check())
 

@@ -267,11 +267,10 @@ def test_a_file_that_cannot_be_used_is_refused_and_left_untouched(filled: Path, 
 
 
 def test_damage_inside_is_found_by_reading_and_by_verify(filled: Path) -> None:
-    data = bytearray(filled.read_bytes())
-    data[4096 * 3 : 4096 * 6] = b"\xff" * 4096 * 3
-    filled.write_bytes(data)
-
     async def check(db: SqliteDatabase) -> None:
+        data = bytearray(filled.read_bytes())
+        data[4096 * 3 : 4096 * 6] = b"\xff" * 4096 * 3
+        filled.write_bytes(data)
         with pytest.raises(StoreCorruptError):
             await db.read(texts)
         assert await db.verify()
