@@ -6,16 +6,19 @@ import json
 import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
 
 from host.cli.text import clean
 from host.model.runs import JobRun, RunState
 from host.wire import to_wire
+
+if TYPE_CHECKING:  # rich takes longer to import than most commands take to run
+    from rich.console import Console
+    from rich.progress import Progress
+    from rich.text import Text
 
 WIDE = 200
 """Columns where the output is no terminal and COLUMNS does not say."""
@@ -33,12 +36,15 @@ _STYLES = {
     RunState.QUARANTINED: "bold red",
 }
 
-Cell = str | Text
+Cell: TypeAlias = "str | Text"
 
 
 def print_line(text: Cell = "") -> None:
     """Print text as it is, wrapped by the terminal alone."""
-    console().print(_cell(text), soft_wrap=True)
+    if isinstance(text, str):
+        print(clean(text))
+    else:
+        console().print(text, soft_wrap=True)
 
 
 def print_json(value: object) -> None:
@@ -58,6 +64,8 @@ def print_table(
 
     Where the width is too small, the columns ``texts`` take several lines, or are cut; the others stay whole.
     """
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
     for name in columns:
         if name in texts:
@@ -78,6 +86,8 @@ def print_table(
 
 def print_facts(facts: Iterable[tuple[str, Cell]]) -> None:
     """Print names and values below each other; values that are empty or ``-`` are left out."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False, show_edge=False)
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
@@ -90,13 +100,13 @@ def print_facts(facts: Iterable[tuple[str, Cell]]) -> None:
 def state_of(run: JobRun | None) -> Text:
     """Give a run's state in its colour, with the reason where it says more."""
     if run is None:
-        return Text("never run", style="dim")
+        return _styled("never run", "dim")
     text = run.state.value
     if run.state is RunState.RUNNING and run.progress is not None:
         text += f" {run.progress:.0%}"
     if run.reason is not None and run.state is not RunState.CANCELLED:
         text += f" ({run.reason.value})"
-    return Text(text + (" stuck" if run.is_stuck else ""), style=_STYLES[run.state])
+    return _styled(text + (" stuck" if run.is_stuck else ""), _STYLES[run.state])
 
 
 def is_narrow() -> bool:
@@ -106,26 +116,30 @@ def is_narrow() -> bool:
 
 def warning(text: str) -> Text:
     """Give text that asks for a look."""
-    return Text(clean(text), style="yellow")
+    return _styled(clean(text), "yellow")
 
 
 def failure(text: str) -> Text:
     """Give text that says something is wrong."""
-    return Text(clean(text), style="red")
+    return _styled(clean(text), "red")
 
 
 def joined(*parts: Cell) -> Text:
     """Give several texts as one, each in its colour."""
+    from rich.text import Text
+
     return Text.assemble(*map(_cell, parts))
 
 
 def heading(text: str) -> None:
     """Print a title with an empty line before it."""
-    console().print(Text(f"\n{clean(text)}", style="bold"))
+    console().print(_styled(f"\n{clean(text)}", "bold"))
 
 
 def progress_bar() -> Progress:
     """Give a bar for one run; it shows nothing unless the output is a terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     place = console()
     return Progress(
         TextColumn("{task.fields[state]}"),
@@ -142,17 +156,29 @@ def progress_bar() -> Progress:
 def console() -> Console:
     """Give the output: colours on a terminal only and never with NO_COLOR; nothing in text is markup."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDE
-    return _Console(markup=False, highlight=False, emoji=False, width=width)
+    return _console_class()(markup=False, highlight=False, emoji=False, width=width)
 
 
-class _Console(Console):
-    """A console whose reader may leave early, as ``head`` does."""
+@cache
+def _console_class() -> type[Console]:
+    from rich.console import Console
 
-    def on_broken_pipe(self) -> None:
-        """End quietly, as any tool in a pipe."""
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise click.exceptions.Exit(0)
+    class PipedConsole(Console):
+        """A console whose reader may leave early, as ``head`` does."""
+
+        def on_broken_pipe(self) -> None:
+            """End quietly, as any tool in a pipe."""
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(0)
+
+    return PipedConsole
+
+
+def _styled(text: str, style: str) -> Text:
+    from rich.text import Text
+
+    return Text(text, style=style)
 
 
 def _cell(value: Cell) -> Text:
-    return value if isinstance(value, Text) else Text(clean(value))
+    return _styled(clean(value), "") if isinstance(value, str) else value

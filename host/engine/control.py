@@ -90,6 +90,8 @@ class HostedRunControl(RunControl):
         is_locked: bool | None = None,
     ) -> JobRun:
         """Change a waiting run, or lock a run against retention."""
+        if not_before is not None and not_before.tzinfo is None:
+            raise InvalidRequestError(f"{not_before.isoformat()} says no offset", hint="append Z for UTC")
         run = await self._writer.amend(run_id, priority=priority, not_before=not_before, is_locked=is_locked)
         self._look()
         return run

@@ -103,8 +103,10 @@ class Host(HostControl):
 
     async def stop(self) -> None:
         """Stop every service; safe twice."""
-        await self._lifecycle.stop()
-        self._state = HostState.STOPPED
+        try:
+            await self._lifecycle.stop()
+        finally:
+            self._state = HostState.STOPPED
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -176,9 +178,9 @@ class Host(HostControl):
         self._drain_requested.set()
 
     @property
-    def is_ready(self) -> bool:
-        """Whether it has started and not begun to stop."""
-        return self._state is HostState.READY
+    def state(self) -> HostState:
+        """Give where it stands."""
+        return self._state
 
     async def stored_schedules(self) -> tuple[Sequence[ScheduleEntry], str]:
         """Give the stored schedule entries and the default zone, without starting anything."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 
 import structlog
 
-from host.contracts.host import DataDirectory
+from host.contracts.host import DataDirectory, HostState
 from host.errors import ProviderStartError
 from host.kernel.host import Host
 from host.kernel.log import configure_logging
@@ -20,6 +22,7 @@ logger = structlog.get_logger("host")
 
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How soon the store's thread gets its turn while the event loop is busy."""
+LEAVE_SECONDS = 5.0
 GARBAGE_THRESHOLD = 20_000
 """Runs leave no cycles behind, so the collector need not look after every few hundred objects."""
 
@@ -38,7 +41,10 @@ def serve(
     log_format: str = "console",
     paused: bool = False,
 ) -> int:
-    """Run a host until it is told to stop; 0 after an orderly stop. Raises HostError if it cannot start."""
+    """Run a host until it is told to stop; 0 after an orderly stop. Raises HostError if it cannot start.
+
+    The process is to end then, and does so within LEAVE_SECONDS, whatever code of jobs still runs.
+    """
     configure_logging(log_format)
     tune_interpreter()
     began = time.monotonic()
@@ -48,7 +54,30 @@ def serve(
         catch_up=catch_up,
         paused="asked for at start" if paused else None,
     )
-    return asyncio.run(_serve(host, began))
+    return asyncio.run(_serve_and_leave(host, began))
+
+
+async def _serve_and_leave(host: Host, began: float) -> int:
+    status = 1
+    try:
+        status = await _serve(host, began)
+    finally:
+        _leave_soon(status)
+    return status
+
+
+def _leave_soon(status: int) -> None:
+    """End the process soon: asyncio.run waits for tasks that swallow their cancellation, the interpreter for threads."""
+
+    def leave() -> None:
+        logger.error("left while code of jobs still runs", seconds=LEAVE_SECONDS)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+    timer = threading.Timer(LEAVE_SECONDS, leave)
+    timer.daemon = True
+    timer.start()
 
 
 async def _serve(host: Host, began: float) -> int:
@@ -86,10 +115,10 @@ def _on_signals(host: Host, main: asyncio.Task[object], received: list[int]) -> 
 
     def stop() -> None:
         received.append(1)
-        if len(received) == 1 and host.is_ready:
-            host.begin_drain()
-        else:
+        if len(received) > 1 or host.state is HostState.STARTING:
             main.cancel()
+        else:
+            host.begin_drain()  # does nothing while it drains already
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)

@@ -11,7 +11,6 @@ import pytest
 from host.contracts.jobs import Job, JobContext
 from host.contracts.schedules import JobScheduleManager
 from host.errors import (
-    HostError,
     InvalidParameterError,
     InvalidRequestError,
     InvalidScheduleError,
@@ -114,7 +113,7 @@ def test_a_job_is_registered_or_available_never_both(tmp_path: Path) -> None:
             available = [job.job_type for job in await at.manager.get_available_jobs()]
             assert name_of(Sum) in available
             assert name_of(Optimise) not in available
-            await at.manager.register_job("Sum") if "Sum" in available else await at.manager.register_job(name_of(Sum))
+            await at.manager.register_job(name_of(Sum))
             assert name_of(Sum) not in [job.job_type for job in await at.manager.get_available_jobs()]
 
     go(check())
@@ -261,8 +260,7 @@ def test_a_configured_schedule_is_cleared_by_its_empty_version(tmp_path: Path) -
     async def check() -> None:
         async with desk(tmp_path, Plain, sections=job_section(entry(Plain, "never", [configured]))) as at:
             current = await at.manager.get_job_schedules("Plain")
-            assert current.source is not None
-            assert current.source.endswith("host.config.xml:9") or "host.config.xml:" in current.source
+            assert "host.config.xml:" in str(current.source)
             await at.manager.clear_job_schedule("Plain", expected_version=current.version)
             assert (await at.manager.get_job_schedules("Plain")).schedules == ()
 
@@ -375,8 +373,8 @@ def test_a_naive_time_is_refused(tmp_path: Path) -> None:
             naive = RunSubmission(job="Sum", parameters={"a": 1}, not_before=datetime(2027, 1, 1))
             with pytest.raises(InvalidRequestError):
                 await at.control.submit([naive])
-            with pytest.raises(HostError):
-                (held,) = await at.control.submit([RunSubmission(job="Sum", parameters={"a": 1}, hold=True)])
+            (held,) = await at.control.submit([RunSubmission(job="Sum", parameters={"a": 1}, hold=True)])
+            with pytest.raises(InvalidRequestError):
                 await at.control.amend(held, not_before=datetime(2027, 1, 1))
 
     go(check())
