@@ -1,6 +1,6 @@
 """10 000 configured jobs: parse and validate; 10 000 schedules: register and persist.
 
-    python benchmarks/configure.py
+python benchmarks/configure.py
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ def parse(folder: Path) -> float:
 
 async def register(space: Workspace) -> dict[str, float]:
     """Time replacing one job's schedules by 10 000 and planning them, until their cursors are durable."""
+    from datetime import timedelta
+
     from host import JobManagerService, JobSchedule
     from host.contracts.runs import JobRunWriter
     from host.kernel.host import Host
     from host.model.schedules import schedule_ids
-    from datetime import timedelta
 
     async with Host.from_file(space.config) as host:
         manager = host.get(JobManagerService)

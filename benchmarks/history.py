@@ -1,6 +1,6 @@
 """A million finished rows: how long listings take, and whether claiming is as quick as on an empty store.
 
-    python benchmarks/history.py [ROWS]              (default 1 000 000)
+python benchmarks/history.py [ROWS]              (default 1 000 000)
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ async def fill(store: object, rows: int) -> None:
     written = 0
     while written < rows:
         requests = [
-            RunRequest(job_id=JOBS[(written + i) % 50], job_type=f"bench:Job{(written + i) % 50}", skip=RunReason.MISFIRE)
+            RunRequest(
+                job_id=JOBS[(written + i) % 50], job_type=f"bench:Job{(written + i) % 50}", skip=RunReason.MISFIRE
+            )
             for i in range(2000)
         ]
         await store.submit(requests)

@@ -1,6 +1,6 @@
 """What 10 000 idle schedules cost: CPU over SECONDS (120) and memory.
 
-    python benchmarks/idle.py [SECONDS]
+python benchmarks/idle.py [SECONDS]
 """
 
 from __future__ import annotations
@@ -19,7 +19,10 @@ def main() -> None:
     with Workspace() as space:
         start = time.time() + 86_400
         space.schedules(
-            [f'      <add type="interval" start="{stamp(start + i)}" interval="{3600 + i}" />' for i in range(COUNT // 2)]
+            [
+                f'      <add type="interval" start="{stamp(start + i)}" interval="{3600 + i}" />'
+                for i in range(COUNT // 2)
+            ]
             + [
                 f'      <jh:add type="cron" expression="{i % 60} {i // 60 % 24} 29 2 *" timezone="Europe/Prague" />'
                 for i in range(COUNT // 2)

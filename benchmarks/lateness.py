@@ -1,9 +1,10 @@
 """How late runs start: first line of the job minus nominal fire time, by the system clock.
 
-    python benchmarks/lateness.py once      1 000 once schedules at random milliseconds over ten seconds
-    python benchmarks/lateness.py spread    10 000 interval schedules, 100 fires a second, for 12 seconds
-    python benchmarks/lateness.py burst [N] N (1 000) schedules due at one instant
-    --bare: a bare asyncio timer over a heap does the same in the same call, and the ratio is printed
+python benchmarks/lateness.py once      1 000 once schedules at random milliseconds over ten seconds
+python benchmarks/lateness.py spread    10 000 interval schedules, 100 fires a second, for 12 seconds
+python benchmarks/lateness.py burst [N] N (1 000) schedules due at one instant
+--peer 'COMMAND' (last): another system's benchmark, printing a JSON line with p99; the ratio is printed
+--bare: a bare asyncio timer over a heap does the same in the same call, and the ratio is printed
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import random
 import sys
 import time
 
-from common import Workspace, quantiles, stamp, tell
+from common import Workspace, peer, quantiles, stamp, tell
 
 LEAD = 6.0
 
@@ -59,7 +60,8 @@ async def bare(times: list[float]) -> list[float]:
 
 def main() -> None:
     """Run one mode and print its line."""
-    arguments = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    options = sys.argv[1 : sys.argv.index("--peer")] if "--peer" in sys.argv else sys.argv[1:]
+    arguments = [argument for argument in options if not argument.startswith("--")]
     mode = arguments[0] if arguments else "once"
     count = int(arguments[1]) if len(arguments) > 1 else (10_000 if mode == "spread" else 1_000)
     window = 12.0
@@ -98,6 +100,8 @@ def main() -> None:
         theirs = quantiles(asyncio.run(bare([begin + instant - start for instant in expected])))
         result["bare_timer_ms"] = theirs
         result["ratio_p99"] = round(figures["p99"] / theirs["p99"], 2)
+    command = sys.argv[sys.argv.index("--peer") + 1] if "--peer" in sys.argv else None
+    result.update(peer(command, figures["p99"], key="p99"))
     tell(f"lateness {mode}", **result)
 
 

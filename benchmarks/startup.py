@@ -1,6 +1,6 @@
 """How long the command line and the shipped host take to start, and what the host weighs.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 from __future__ import annotations

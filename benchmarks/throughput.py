@@ -1,8 +1,9 @@
 """No-op async runs with every field and event: submit and drain rates, and latency from submit to first line.
 
-    python benchmarks/throughput.py [RUNS]           (default 50 000)
-    --bare: a bare SQLite insert/claim/finish loop in batches of 500 runs first, and the ratio is printed
-    --profile: where the time of the drain goes, by pyinstrument, on standard error
+python benchmarks/throughput.py [RUNS]           (default 50 000)
+--bare: a bare SQLite insert/claim/finish loop in batches of 500 runs first, and the ratio is printed
+--peer 'COMMAND': another system's benchmark, printing a JSON line with drain_per_s; the ratio is printed
+--profile: where the time of the drain goes, by pyinstrument, on standard error
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from common import PLUGIN, Workspace, quantiles, tell
+from common import PLUGIN, Workspace, peer, quantiles, tell
 
 BATCH = 500
 SINGLES = 2000
@@ -89,7 +90,9 @@ def bare(folder: Path, runs: int) -> dict[str, int]:
     """The least that SQLite must do: insert, claim and finish rows in batches, each batch durable."""
     database = sqlite3.connect(folder / "bare.sqlite", isolation_level=None)
     database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
-    database.execute("CREATE TABLE run(id INTEGER PRIMARY KEY, state INT NOT NULL, payload TEXT, started REAL, ended REAL)")
+    database.execute(
+        "CREATE TABLE run(id INTEGER PRIMARY KEY, state INT NOT NULL, payload TEXT, started REAL, ended REAL)"
+    )
     database.execute("CREATE INDEX due ON run(id) WHERE state = 0")
     began = time.perf_counter()
     for _ in range(runs // BATCH):
@@ -101,7 +104,9 @@ def bare(folder: Path, runs: int) -> dict[str, int]:
     claim = "UPDATE run SET state = 1, started = ? WHERE id IN (SELECT id FROM run WHERE state = 0 ORDER BY id LIMIT ?) RETURNING id"
     while rows := database.execute(claim, (time.time(), BATCH)).fetchall():
         database.execute("BEGIN IMMEDIATE")
-        database.executemany("UPDATE run SET state = 2, ended = ? WHERE id = ?", [(time.time(), row[0]) for row in rows])
+        database.executemany(
+            "UPDATE run SET state = 2, ended = ? WHERE id = ?", [(time.time(), row[0]) for row in rows]
+        )
         database.execute("COMMIT")
     return {"submit_per_s": round(submit), "drain_per_s": round(runs / (time.perf_counter() - began))}
 
@@ -122,6 +127,8 @@ def main() -> None:
     if theirs:
         result["bare_sqlite"] = theirs
         result["ratio_drain"] = round(result["drain_per_s"] / theirs["drain_per_s"], 3)
+    command = sys.argv[sys.argv.index("--peer") + 1] if "--peer" in sys.argv else None
+    result.update(peer(command, result["drain_per_s"], key="drain_per_s"))
     tell("throughput", runs=runs, **result)
 
 

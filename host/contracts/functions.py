@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from host.contracts.jobs import Job, JobContext
@@ -31,7 +32,8 @@ def job(
     """Make a job class of a function.
 
     A first parameter annotated ``JobContext`` receives the context; all others are the job's parameters,
-    typed by their annotations (str, int, float, bool, dict, list), optional where they have a default.
+    typed by their annotations (str, int, float, bool, datetime, dict, list; ``X | None`` is X), optional where
+    they have a default.
     """
     attributes: dict[str, object] = {
         "overlap": overlap,
@@ -70,10 +72,20 @@ def _signature(function: JobFunction) -> tuple[bool, tuple[JobParameter, ...]]:
         if position == 0 and kind is JobContext:
             takes_context = True
             continue
+        if parameter.kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
+            raise TypeError(f"{function.__qualname__}: parameter {parameter} cannot be given by name")
         required = parameter.default is inspect.Parameter.empty
         default = None if required else parameter.default
-        parameters.append(JobParameter(parameter.name, kind, default=default, required=required))
+        parameters.append(JobParameter(parameter.name, _plain(kind), default=default, required=required))
     return takes_context, tuple(parameters)
+
+
+def _plain(hint: Any) -> Any:
+    """Give ``int`` for ``int | None``, and ``list`` for ``list[int]``."""
+    if get_origin(hint) in (Union, UnionType):
+        kinds = [kind for kind in get_args(hint) if kind is not type(None)]
+        return _plain(kinds[0]) if len(kinds) == 1 else object
+    return get_origin(hint) or hint
 
 
 def _runner(function: JobFunction, *, takes_context: bool) -> Callable[[Job, JobContext], object]:

@@ -356,4 +356,5 @@ class HostedDispatcher(Dispatcher, Service):
 
     async def _wait_for(self, event: asyncio.Event, seconds: float) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await event.wait()

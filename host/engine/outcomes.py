@@ -72,7 +72,8 @@ class OutcomeWriter:
     async def flush(self, seconds: float) -> None:
         """Wait until all outcomes are durable, at most this long."""
         try:
-            await asyncio.wait_for(self._empty.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
         except TimeoutError:
             logger.error("outcomes not written", count=len(self))
 

@@ -121,7 +121,7 @@ def describe_job(job: type[Job]) -> JobInfo:
         id=getattr(job, "id", None) or job_id_of(name),
         name=getattr(job, "name", None) or job.__name__,
         job_type=name,
-        description=getattr(job, "description", None) or (inspect.getdoc(job) or "").partition("\n")[0],
+        description=getattr(job, "description", None) or _first_line(job),
         aliases=_aliases(job),
         can_cancel=job.can_cancel,
         parameters=tuple(job.parameters),
@@ -232,6 +232,12 @@ def _aliases(cls: type[Contract] | type[Job]) -> tuple[str, ...]:
     if isinstance(aliases, str) or not isinstance(aliases, Sequence) or not all(isinstance(a, str) for a in aliases):
         raise PluginError(f"{type_name(cls)}: aliases is {aliases!r:.80}; expected a sequence of type names")
     return tuple(map(normalise_type, aliases))
+
+
+def _first_line(job: type[Job]) -> str:
+    """Give the first line of the class's docstring, or of the nearest base's but Job's own, which describes none."""
+    documented = (cls.__doc__ for cls in job.__mro__ if issubclass(cls, Job) and cls is not Job)
+    return inspect.cleandoc(next(filter(None, documented), "")).partition("\n")[0]
 
 
 def _fits(value: object, kinds: tuple[type, ...]) -> bool:

@@ -85,7 +85,7 @@ def build_graph(
     built_in: list[Contract] = [jobs, options, HostConfigurationFiles(config.files), control]
     rows = [Row(type(instance), "built-in", instance=instance) for instance in built_in]
     try:
-        plan = plan_wiring([*rows, *resolution.rows], default_providers(catalogue), ROOTS)
+        plan = plan_wiring([*rows, *resolution.rows], default_providers(catalogue), ROOTS, _wishes(catalogue))
         container = Container(plan, lambda cls, name: bind_settings(cls, config, name=name))
         container.build()
         jobs.bind(container.job_factory)
@@ -118,6 +118,12 @@ def known_sections(catalogue: Catalogue) -> set[str]:
     classes.update(catalogue.jobs.values())
     settings = {need.settings for cls in classes for need in _needs(cls) if need.settings is not None}
     return {HOST_SECTION, *(cls.section for cls in settings)}
+
+
+def _wishes(catalogue: Catalogue) -> list[type[Contract]]:
+    """Give the contracts that offered jobs ask for: any of them may be registered while the host runs."""
+    wanted = [need.contract for job in catalogue.jobs.values() for need in _needs(job)]
+    return [contract for contract in dict.fromkeys(wanted) if contract is not None]
 
 
 def _needs(cls: type) -> list[Need]:

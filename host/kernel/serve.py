@@ -23,6 +23,7 @@ logger = structlog.get_logger("host")
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How soon the store's thread gets its turn while the event loop is busy."""
 LEAVE_SECONDS = 5.0
+"""How long code of jobs may keep the process after everything has stopped."""
 GARBAGE_THRESHOLD = 20_000
 """Runs leave no cycles behind, so the collector need not look after every few hundred objects."""
 
@@ -67,7 +68,7 @@ async def _serve_and_leave(host: Host, began: float) -> int:
 
 
 def _leave_soon(status: int) -> None:
-    """End the process soon: asyncio.run waits for tasks that swallow their cancellation, the interpreter for threads."""
+    """See to it that the process ends: asyncio and the interpreter wait for tasks and threads, however deaf."""
 
     def leave() -> None:
         logger.error("left while code of jobs still runs", seconds=LEAVE_SECONDS)

@@ -111,10 +111,16 @@ def _check_many(cls: type, parameter: inspect.Parameter, contract: type[Contract
 
 
 def plan_wiring(
-    rows: Sequence[Row], defaults: Mapping[type[Contract], Sequence[type[Contract]]], roots: Sequence[type[Contract]]
+    rows: Sequence[Row],
+    defaults: Mapping[type[Contract], Sequence[type[Contract]]],
+    roots: Sequence[type[Contract]],
+    wishes: Sequence[type[Contract]] = (),
 ) -> Plan:
-    """Decide the whole graph, filling gaps by defaults; raises WiringError with every problem found."""
-    return _Planner(list(rows), defaults).plan(roots)
+    """Decide the whole graph, filling gaps by defaults; raises WiringError with every problem found.
+
+    ``wishes`` are filled, too, where a default disturbs nothing that is there.
+    """
+    return _Planner(list(rows), defaults).plan(roots, wishes)
 
 
 class _Planner:
@@ -125,13 +131,12 @@ class _Planner:
         self.needs: dict[Row, list[Need]] = {}
         self.plan_ = Plan()
 
-    def plan(self, roots: Sequence[type[Contract]]) -> Plan:
+    def plan(self, roots: Sequence[type[Contract]], wishes: Sequence[type[Contract]]) -> Plan:
         for contract in roots:
             self._ensure(contract, f"every host needs {contract.__name__}", optional=False)
-        index = 0
-        while index < len(self.rows):
-            self._read_needs(self.rows[index])
-            index += 1
+        self._read_all_needs()
+        for contract in wishes:
+            self._grant(contract)
         for row in self.rows:
             self._fill(row)
         self._choose_outermost()
@@ -140,6 +145,16 @@ class _Planner:
         if self.problems:
             raise WiringError("the configured providers cannot be put together", problems=self.problems)
         return self.plan_
+
+    def _grant(self, contract: type[Contract]) -> None:
+        candidates = self.defaults.get(contract, ())
+        if len(candidates) == 1 and not contract.many and not any(map(self._offering, contracts_of(candidates[0]))):
+            self.rows.append(Row(candidates[0], "default"))
+            self._read_all_needs()
+
+    def _read_all_needs(self) -> None:
+        while len(self.needs) < len(self.rows):
+            self._read_needs(self.rows[len(self.needs)])
 
     def _read_needs(self, row: Row) -> None:
         self.needs[row] = []

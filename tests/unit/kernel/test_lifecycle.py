@@ -98,3 +98,53 @@ def test_a_crash_in_the_background_comes_out_with_the_services_name() -> None:
 
     with pytest.raises(ProviderStartError, match="b failed in the background: RuntimeError: crashed"):
         asyncio.run(go())
+
+
+def test_a_stop_that_is_cancelled_still_stops_the_rest_and_then_is_cancelled() -> None:
+    said: list[str] = []
+
+    async def go() -> None:
+        lifecycle = Lifecycle(parts(said, c="stop-hang"))
+        await lifecycle.start()
+        stopping = asyncio.create_task(lifecycle.stop())
+        await asyncio.sleep(0.01)
+        stopping.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(stopping, 1)
+
+    asyncio.run(go())
+    assert said[-3:] == ["-c", "-b", "-a"]
+
+
+def test_a_start_that_is_cancelled_is_undone() -> None:
+    said: list[str] = []
+
+    async def go() -> None:
+        starting = asyncio.create_task(Lifecycle(parts(said, b="hang")).start())
+        await asyncio.sleep(0.01)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+
+    asyncio.run(go())
+    assert said == ["+a", "+b", "-b", "-a"]
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), TimeoutError("no answer")])
+def test_what_a_service_raises_by_itself_is_its_failure(error: BaseException) -> None:
+    said: list[str] = []
+
+    class Raising(Part):
+        async def start(self) -> None:
+            raise error
+
+        async def stop(self) -> None:
+            await super().stop()
+            raise error
+
+    async def go() -> None:
+        with pytest.raises(ProviderStartError, match=f"b did not start: {type(error).__name__}"):
+            await Lifecycle([("a", Part("a", said)), ("b", Raising("b", said))]).start()
+
+    asyncio.run(go())
+    assert said == ["+a", "-b", "-a"]
