@@ -46,6 +46,8 @@ class HostedJobDirectory(JobDirectory, Service):
 
     async def start(self) -> None:
         """Register the configured jobs and those an operator registered."""
+        if self._jobs:
+            return
         jobs: dict[str, JobInfo] = {}
         for configured in self._configuration.jobs:
             self._add_configured(configured, jobs)

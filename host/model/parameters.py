@@ -25,9 +25,7 @@ def check_parameters(job: JobInfo, given: JsonObject | Sequence[JsonValue]) -> d
     for parameter in job.parameters:
         _check_one(parameter, named, checked, problems)
     declared = [parameter.name for parameter in job.parameters]
-    for name in named:
-        if name not in declared:
-            problems.append(_unknown(name, declared))
+    problems.extend(_unknown(name, declared) for name in named if name not in declared)
     if problems:
         raise InvalidParameterError(f"the parameters do not fit job {job.name!r}", problems=problems)
     return checked

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from tests.acceptance.hostprocess import ROOT, HostProcess
 
 pytestmark = pytest.mark.slow

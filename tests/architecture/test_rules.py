@@ -49,10 +49,14 @@ def test_a_third_party_library_has_one_home(library: str) -> None:
     users = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "host").rglob("*.py")
-        if any(line.lstrip().startswith((f"import {library}", f"from {library}")) for line in path.read_text().splitlines())
+        if any(
+            line.lstrip().startswith((f"import {library}", f"from {library}")) for line in path.read_text().splitlines()
+        )
     }
 
-    strangers = {user for user in users if not (user in allowed if isinstance(allowed, set) else user.startswith(allowed))}
+    strangers = {
+        user for user in users if not (user in allowed if isinstance(allowed, set) else user.startswith(allowed))
+    }
     assert not strangers
 
 

@@ -14,6 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
 from tests.acceptance.hostprocess import ROOT, HostProcess
 
 pytestmark = [pytest.mark.slow, pytest.mark.chaos, pytest.mark.timeout(560), pytest.mark.xdist_group("kill")]

@@ -119,7 +119,7 @@ class Bad(Job):
         return JobResult(value={"x": object()})
 
     async def blocks(self, context: JobContext) -> None:
-        time.sleep(3)  # noqa: ASYNC251
+        time.sleep(3)
 
     async def swallows_cancellation(self, context: JobContext) -> None:
         for _ in range(200):

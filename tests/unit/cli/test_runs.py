@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest

@@ -3,145 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from host.contracts.jobs import Job, JobContext, JobManagerService
-from host.contracts.runs import JobRunClaimer, JobRunReader
+from host.contracts.runs import JobRunReader
 from host.engine import runner
 from host.engine.dispatcher import HostedDispatcher
-from host.local.runs import SqliteJobRunStore
-from host.model.jobs import OverlapPolicy, RecoveryPolicy
-from host.model.runs import RunReason, RunState
+from host.errors import InvalidRequestError
+from host.model.jobs import JobParameter
+from host.model.runs import JobResult, RunReason, RunState
 from host.testing.host import running_host
+from tests.unit.engine.counting import (
+    Counting,
+    Deaf,
+    DeafCoroutine,
+    Failing,
+    LimitedOnce,
+    Once,
+    Sync,
+    Ticking,
+    Waiting,
+    gated,
+)
 from tests.unit.engine.desk import FAST, Desk, Plain, desk, eventually, go, name_of
-from tests.unit.engine.gate import Gate, GatedClaimer
 
 QUICK = '<section xsi:type="DispatcherConfigurationSection" cancelGrace="PT1S" blockedAfter="PT0.05S" />'
-SHORT_DRAIN = '<section xsi:type="HostConfigurationSection" drain="PT0.1S" />'
-
-
-class Counting(Job):
-    """Counts how often its code ran and how many ran at a time."""
-
-    overlap = OverlapPolicy.ALLOW
-    began = 0
-    now = 0
-    most = 0
-
-    async def run(self, context: JobContext) -> None:
-        cls = type(self)
-        cls.began += 1
-        cls.now += 1
-        cls.most = max(cls.most, cls.now)
-        try:
-            await self.work(context)
-        finally:
-            cls.now -= 1
-
-    async def work(self, context: JobContext) -> None:
-        return None
-
-
-class Once(Counting):
-    """Must not be started twice."""
-
-    recovery = RecoveryPolicy.FAIL
-
-
-class LimitedOnce(Once):
-    """Must not be started twice, and may take a moment only."""
-
-    timeout = timedelta(milliseconds=50)
-
-
-class Waiting(Counting):
-    """Waits to be cancelled."""
-
-    async def work(self, context: JobContext) -> None:
-        await asyncio.Event().wait()
-
-
-class WaitingOnce(Waiting):
-    """Waits to be cancelled, and must not be started twice."""
-
-    recovery = RecoveryPolicy.FAIL
-
-
-class Ticking(Counting):
-    """Takes a moment, one run at a time, in order."""
-
-    overlap = OverlapPolicy.QUEUE
-
-    async def work(self, context: JobContext) -> None:
-        await asyncio.sleep(0.005)
-
-
-class Failing(Counting):
-    """Fails, twice."""
-
-    max_attempts = 2
-
-    async def work(self, context: JobContext) -> None:
-        raise ValueError
-
-
-class Deaf(Job):
-    """Never looks whether it should stop."""
-
-    overlap = OverlapPolicy.ALLOW
-    free = threading.Event()
-
-    def run(self, context: JobContext) -> None:
-        self.free.wait(20)
-
-
-class DeafCoroutine(Job):
-    """Swallows every cancellation."""
-
-    free = False
-
-    async def run(self, context: JobContext) -> None:
-        while not DeafCoroutine.free:
-            try:
-                await asyncio.sleep(0.01)
-            except asyncio.CancelledError:
-                continue
-
-
-class Sync(Job):
-    """Returns at once, in a thread."""
-
-    overlap = OverlapPolicy.ALLOW
-
-    def run(self, context: JobContext) -> None:
-        return None
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> Iterator[None]:
-    for job in (Counting, Once, LimitedOnce, Waiting, WaitingOnce, Ticking, Failing):
-        job.began = job.now = job.most = 0
-    Deaf.free = threading.Event()
-    DeafCoroutine.free = False
-    yield
-    Deaf.free.set()
-    DeafCoroutine.free = True
-
-
-@asynccontextmanager
-async def gated(folder: Path, *jobs: type[Job], sections: str = "", clock=None):
-    providers = [SqliteJobRunStore, GatedClaimer]
-    async with desk(folder, *jobs, providers=providers, sections=sections, clock=clock) as at:
-        gate = at.host.get(JobRunClaimer)
-        assert isinstance(gate, Gate)
-        yield at, gate
 
 
 # Outcomes and stores that fail.
@@ -204,6 +94,38 @@ def test_a_repeated_outcome_does_not_disturb_the_next_attempt_of_the_same_run(
             assert (await at.run(run_id)).state is RunState.RUNNING
             await at.control.cancel(run_id)
             assert (await at.finished(run_id)).state is RunState.CANCELLED
+
+    go(check())
+
+
+def test_one_outcome_that_no_store_can_keep_holds_up_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answering(Counting):
+        """Returns what it is given."""
+
+        parameters = (JobParameter("what", str),)
+
+        async def run(self, context: JobContext) -> JobResult:  # type: ignore[override]
+            await gate_open.wait()
+            return JobResult(value=context.parameters["what"])
+
+    gate_open = asyncio.Event()
+
+    async def check() -> None:
+        async with gated(tmp_path, Answering) as (at, gate):
+            finish = gate._inner.finish
+
+            async def picky(outcomes):
+                if any(outcome.result == "poison" for outcome in outcomes):
+                    raise InvalidRequestError("no store keeps poison")
+                return await finish(outcomes)
+
+            monkeypatch.setattr(gate._inner, "finish", picky)
+            ids = [await at.start(Answering, what=what) for what in ("bread", "poison", "wine")]
+            gate_open.set()
+            bread, poison, wine = [await at.finished(run_id) for run_id in ids]
+            assert (bread.result, wine.result) == ("bread", "wine")
+            assert (poison.state, poison.reason) == (RunState.FAILED, RunReason.INVALID_RESULT)
+            assert poison.status_text == "no store keeps poison"
 
     go(check())
 
@@ -278,95 +200,6 @@ def test_a_run_cancelled_before_its_code_could_start_never_starts(tmp_path: Path
             gate.held.pop("update").set()
             assert (await at.finished(run_id)).state is RunState.CANCELLED
             assert Once.began == 0
-
-    go(check())
-
-
-# Draining.
-
-
-def test_a_run_that_ends_while_draining_keeps_its_outcome_and_none_starts(tmp_path: Path) -> None:
-    async def check() -> None:
-        async with desk(tmp_path, Ticking) as at:
-            first, second = await at.start(Ticking), await at.start(Ticking)
-            await at.until(first, lambda run: run.state is not RunState.QUEUED)
-            assert await at.host.finish_drain() == 0
-        async with desk(tmp_path, Plain, Ticking, clock=at.clock, paused="to look") as again:
-            assert (await again.run(first)).state is RunState.COMPLETED
-            assert (await again.run(second)).state is RunState.QUEUED
-
-    go(check())
-
-
-def test_a_run_that_does_not_end_in_the_drain_time_is_given_back(tmp_path: Path) -> None:
-    async def check() -> None:
-        async with desk(tmp_path, Waiting, sections=SHORT_DRAIN) as at:
-            run_id = await at.start(Waiting)
-            await eventually(lambda: Waiting.now == 1)
-            assert await at.host.finish_drain() == 1
-        async with desk(tmp_path, Waiting, clock=at.clock, paused="to look") as again:
-            run = await again.run(run_id)
-            assert (run.state, run.reason, run.attempt, run.crashes) == (RunState.QUEUED, RunReason.DRAINED, 0, 0)
-
-    go(check())
-
-
-def test_a_run_that_must_not_start_twice_is_failed_by_a_drain_it_outlasts(tmp_path: Path) -> None:
-    async def check() -> None:
-        async with desk(tmp_path, WaitingOnce, sections=SHORT_DRAIN) as at:
-            run_id = await at.start(WaitingOnce)
-            await eventually(lambda: WaitingOnce.now == 1)
-            assert await at.host.finish_drain() == 1
-            run = await at.finished(run_id)
-            assert (run.state, run.reason) == (RunState.FAILED, RunReason.LOST)
-
-    go(check())
-
-
-def test_a_run_can_be_cancelled_while_draining(tmp_path: Path) -> None:
-    async def check() -> None:
-        async with desk(tmp_path, Waiting) as at:
-            run_id = await at.start(Waiting)
-            await eventually(lambda: Waiting.now == 1)
-            drain = asyncio.ensure_future(at.host.finish_drain())
-            await asyncio.sleep(0)
-            await at.control.cancel(run_id)
-            assert await drain == 0
-            assert (await at.finished(run_id)).state is RunState.CANCELLED
-
-    go(check())
-
-
-@pytest.mark.parametrize("job", [Counting, Once])
-def test_a_run_claimed_just_as_the_host_stops_is_given_back_unharmed(tmp_path: Path, job: type[Counting]) -> None:
-    async def check() -> None:
-        async with gated(tmp_path, job) as (at, gate):
-            await eventually(lambda: at.dispatcher._is_waiting)
-            gate.held["claim"] = asyncio.Event()
-            run_id = await at.start(job)
-            await at.until(run_id, lambda run: run.state is RunState.STARTING)
-            asyncio.get_running_loop().call_later(0.05, gate.held.pop("claim").set)
-        async with desk(tmp_path, job, clock=at.clock) as again:
-            run = await again.finished(run_id)
-            assert (run.state, run.crashes, job.began) == (RunState.COMPLETED, 0, 1)
-
-    go(check())
-
-
-def test_a_pause_is_in_force_when_it_returns_also_for_a_claim_on_its_way(tmp_path: Path) -> None:
-    async def check() -> None:
-        async with gated(tmp_path, Counting) as (at, gate):
-            await eventually(lambda: at.dispatcher._is_waiting)
-            gate.held["claim"] = asyncio.Event()
-            run_id = await at.start(Counting)
-            await at.until(run_id, lambda run: run.state is RunState.STARTING)
-            await at.control.pause("all", reason="now")
-            gate.held.pop("claim").set()
-            run = await at.until(run_id, lambda run: run.state is not RunState.STARTING)
-            assert (run.state, Counting.began) == (RunState.QUEUED, 0)
-            await at.control.resume("all")
-            run = await at.finished(run_id)
-            assert (run.state, run.attempt, Counting.began) == (RunState.COMPLETED, 1, 1)
 
     go(check())
 

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from host.contracts.contract import Service
 from host.contracts.jobs import Job, JobContext
 from host.contracts.schedules import JobScheduleManager
 from host.errors import (
@@ -161,6 +162,17 @@ def test_a_job_added_by_code_is_gone_after_a_restart(tmp_path: Path) -> None:
             assert await at.runs() == []
         async with desk(tmp_path, Optimise, Sum, sections=section, clock=at.clock) as again:
             assert not await again.manager.is_job_registered(name_of(Sum))
+
+    go(check())
+
+
+def test_a_directory_that_is_started_twice_keeps_what_was_added(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with desk(tmp_path, Optimise, Sum, sections=job_section(entry(Optimise, "never"))) as at:
+            await at.manager.add_job(name_of(Sum))
+            assert isinstance(at.directory, Service)
+            await at.directory.start()
+            assert await at.manager.is_job_registered(name_of(Sum))
 
     go(check())
 

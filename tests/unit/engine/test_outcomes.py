@@ -447,5 +447,3 @@ def test_a_run_that_expired_while_it_waited_fails(tmp_path: Path) -> None:
             assert (run.state, run.reason) == (RunState.FAILED, RunReason.EXPIRED)
 
     go(check())
-
-

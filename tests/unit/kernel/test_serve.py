@@ -92,7 +92,9 @@ folder, name, drain = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 job = globals().get(name) if name != "Hanging" else Quick
 providers = [Hanging] if name == "Hanging" else []
 sections = f'''<section xsi:type="HostConfigurationSection" drain="{drain}" />
-<section xsi:type="JobConfigurationSection"><jobs><add type="__main__:{job.__name__}" startType="immediate" /></jobs></section>'''
+<section xsi:type="JobConfigurationSection"><jobs>
+  <add type="__main__:{job.__name__}" startType="immediate" />
+</jobs></section>'''
 HostedDispatcher.stop_seconds = 0.6
 serve.LEAVE_SECONDS = 0.5
 configure_logging("console")
