@@ -1,4 +1,4 @@
-"""What the tests of bad input share: refused commands, plugins as folders, configurations with something wrong in them."""
+"""What the tests of bad input share: refused commands, plugins as folders, configurations with something wrong."""
 
 from __future__ import annotations
 

@@ -46,17 +46,16 @@ def test_the_import_floors_hold() -> None:
 @pytest.mark.parametrize("library", sorted(HOMES))
 def test_a_third_party_library_has_one_home(library: str) -> None:
     allowed = HOMES[library]
+    words = (f"import {library}", f"from {library}")
+    files = (ROOT / "host").rglob("*.py")
     users = {
         str(path.relative_to(ROOT))
-        for path in (ROOT / "host").rglob("*.py")
-        if any(
-            line.lstrip().startswith((f"import {library}", f"from {library}")) for line in path.read_text().splitlines()
-        )
+        for path in files
+        if any(line.lstrip().startswith(words) for line in path.read_text().splitlines())
     }
 
-    strangers = {
-        user for user in users if not (user in allowed if isinstance(allowed, set) else user.startswith(allowed))
-    }
+    is_home = allowed.__contains__ if isinstance(allowed, set) else lambda user: user.startswith(allowed)
+    strangers = {user for user in users if not is_home(user)}
     assert not strangers
 
 

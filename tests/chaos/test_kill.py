@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -114,7 +115,7 @@ def _check_overlaps(host: HostProcess, deaths: dict[int, float]) -> None:
     for job in (EXCLUSIVE, SKIPPING):
         spans = _spans(host, deaths, job)
         assert len(spans) > 10, "too few runs to mean anything"
-        for before, after in zip(spans, spans[1:], strict=False):
+        for before, after in pairwise(spans):
             assert before[1] <= after[0], f"{before} overlaps {after}; seed {SEED}"
 
 

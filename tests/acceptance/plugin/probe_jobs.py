@@ -19,8 +19,8 @@ def tell(kind: str, context: JobContext) -> None:
     if _file is None:
         _file = os.open(PATH, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     fire = context.fire_time.timestamp() if context.fire_time else 0
-    line = f"{kind} {context.job_id} {context.run_id} {context.attempt} {os.getpid()} {time.monotonic():.6f} {fire:.6f} {time.time():.6f}\n"
-    os.write(_file, line.encode())
+    who = f"{context.job_id} {context.run_id} {context.attempt} {os.getpid()}"
+    os.write(_file, f"{kind} {who} {time.monotonic():.6f} {fire:.6f} {time.time():.6f}\n".encode())
 
 
 class Probe(Job):
