@@ -29,17 +29,23 @@ class Container:
             self._set(row, providers.Object(row.instance) if row.instance is not None else self._singleton(row))
 
     def build(self) -> None:
-        """Construct every row, in order; raises ConfigurationError naming the row that fails."""
+        """Construct every row, in order; raises ConfigurationError with what is wrong with any row's settings."""
+        self._check_settings()
+        for row in self._plan.rows:
+            self.instance(row)
+
+    def _check_settings(self) -> None:
+        # Before anything is constructed: a row that fails would hide what is wrong with those that need it.
         problems: list[Problem] = []
         for row in self._plan.rows:
-            try:
-                self.instance(row)
-            except ConfigurationError as error:
-                problems.extend(error.problems or [])
-                if not error.problems:
-                    raise
+            for settings in self._plan.settings.get(row, {}).values():
+                try:
+                    self._read_settings(settings, row.name)
+                except ConfigurationError as error:
+                    own = Problem(message=error.message, where=error.where, hint=error.hint)
+                    problems.extend(error.problems or [own])
         if problems:
-            raise ConfigurationError("the configuration has errors", problems=problems)
+            raise ConfigurationError("the configuration has errors", problems=list(dict.fromkeys(problems)))
 
     def instance(self, row: Row) -> Contract:
         """Give the instance of a row; raises WiringError if its constructor fails."""

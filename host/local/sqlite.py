@@ -177,12 +177,15 @@ class SqliteDatabase:
     def _checkpoint_if_due(self) -> None:
         size = _size_of(self.path.with_name(self.path.name + "-wal"))
         self._checkpointed_bytes = min(self._checkpointed_bytes, size)  # less: the log was begun anew
-        if self._is_checkpointing or size - self._checkpointed_bytes < CHECKPOINT_BYTES:
+        if size - self._checkpointed_bytes < CHECKPOINT_BYTES:
+            return
+        if self._is_checkpointing and size <= 2 * TRUNCATE_BYTES:
             return
         self._checkpointed_bytes = size
         if size > TRUNCATE_BYTES:
             # Most of it was copied in the background; under steady writing only the writer can begin it anew.
-            self._truncate_log()
+            # Where the background falls behind, the writer waits for it: that bounds the log.
+            self._truncate_log(patience=BUSY_MILLISECONDS if self._is_checkpointing else 0)
             return
         self._is_checkpointing = True
         try:
@@ -191,12 +194,12 @@ class SqliteDatabase:
         except RuntimeError:
             return  # stopping, which folds the log in by itself
 
-    def _truncate_log(self) -> None:
-        """Fold the log in and empty it, unless somebody still reads from it."""
+    def _truncate_log(self, *, patience: int = 0) -> None:
+        """Fold the log in and empty it, unless somebody still reads from it after ``patience`` milliseconds."""
         if self._connection is None:
             return
         try:
-            self._connection.execute("PRAGMA busy_timeout=0")
+            self._connection.execute(f"PRAGMA busy_timeout={patience}")
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             self._connection.execute(f"PRAGMA busy_timeout={BUSY_MILLISECONDS}")
         except sqlite3.Error as error:
