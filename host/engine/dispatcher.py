@@ -226,7 +226,12 @@ class HostedDispatcher(Dispatcher, Service):
             return None
         self._settled.clear()
         self._again = False  # what is asked from now on may come too late for this claim
-        return free, self._claimer.claim(free, self._offered, after_tenant=self._after_tenant)
+        try:
+            return free, self._claimer.claim(free, self._offered, after_tenant=self._after_tenant)
+        except StoreUnavailableError as error:
+            logger.error("cannot claim runs", error=str(error))
+            self._settled.set()
+            return None
 
     async def _wait(self, seconds: float) -> None:
         self._is_waiting = True

