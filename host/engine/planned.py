@@ -17,8 +17,7 @@ from host.model.schedules import (
     MisfirePolicy,
     ScheduleCursor,
     ScheduleEntry,
-    schedule_ids,
-    schedule_version,
+    identify,
 )
 from host.triggers import build_trigger, check_schedule, jitter_of
 from host.triggers.trigger import Trigger
@@ -41,11 +40,11 @@ class PlannedSchedule:
         "version",
     )
 
-    def __init__(self, job: JobInfo, schedule: JobSchedule, schedule_id: UUID) -> None:
+    def __init__(self, job: JobInfo, schedule: JobSchedule, schedule_id: UUID, version: str) -> None:
         self.job = job
         self.schedule = schedule
         self.id = schedule_id
-        self.version = schedule_version(schedule)
+        self.version = version
         self.cursor = _NO_CURSOR
         self.next: datetime | None = None
         self.generation = 0
@@ -146,11 +145,14 @@ def plan_schedules(job: JobInfo, entry: ScheduleEntry, timezone: str) -> list[Pl
 
     Raises InvalidScheduleError if one of them can never work, InvalidParameterError if its runs never could.
     """
-    ids = schedule_ids(job.job_type, entry.schedules)
+    identities = identify(job.job_type, entry.schedules)
     for schedule in entry.schedules:
         check_schedule(schedule, default_timezone=timezone)
         check_parameters(job, schedule.parameters or {})
-    return [PlannedSchedule(job, schedule, id) for schedule, id in zip(entry.schedules, ids, strict=True)]
+    return [
+        PlannedSchedule(job, schedule, schedule_id, version)
+        for schedule, (schedule_id, version) in zip(entry.schedules, identities, strict=True)
+    ]
 
 
 _NO_CURSOR = ScheduleCursor(schedule_id=UUID(int=0), version="", effective_from=datetime.min)  # noqa: DTZ901

@@ -26,7 +26,7 @@ from host.santedb.schedules import read_schedules, write_schedule
 from host.santedb.sections import NAMESPACE
 from host.santedb.types import XML_SCHEDULES, normalise_type
 from host.triggers import check_schedule
-from host.xmlfile import new_element, write_atomically
+from host.xmlfile import Element, elements, new_element, write_atomically
 
 FILE_NAME = "xcron.xml"
 LOOK_EVERY_SECONDS = 0.5
@@ -119,10 +119,10 @@ class XmlJobScheduleManager(JobScheduleManager, StoreMaintenance, Service):
         key = normalise_type(job_type)
         if not key:
             raise InvalidRequestError("an entry needs a job type", hint="e.g. package.module:Class")
-        stored = _as_stored(schedules)
+        stored, rows = _as_stored(schedules)
         file = await self._file()
         try:
-            return await asyncio.to_thread(file.replace, key, stored, expected_version=expected_version)
+            return await asyncio.to_thread(file.replace, key, stored, expected_version=expected_version, rows=rows)
         finally:
             self._tell(file)
 
@@ -210,13 +210,16 @@ class XmlJobScheduleManager(JobScheduleManager, StoreMaintenance, Service):
             self._bus.publish(ScheduleChanged(job_type=job_type))
 
 
-def _as_stored(schedules: Sequence[JobSchedule]) -> tuple[JobSchedule, ...]:
-    """Give the schedules as they will be read back; raises InvalidScheduleError for what cannot be stored or fire."""
+def _as_stored(schedules: Sequence[JobSchedule]) -> tuple[tuple[JobSchedule, ...], Sequence[Element]]:
+    """Give the schedules as they will be read back, and as elements.
+
+    Raises InvalidScheduleError for what cannot be stored or can never fire.
+    """
     for schedule in schedules:
         check_schedule(schedule, default_timezone="UTC")
     parent = new_element("schedule", namespace=NAMESPACE, prefixes={None: NAMESPACE})
     parent.extend(write_schedule(schedule) for schedule in schedules)
     try:
-        return read_schedules(parent, name="the new schedules")
+        return read_schedules(parent, name="the new schedules"), list(elements(parent))
     except InvalidScheduleError as error:
         raise InvalidScheduleError("; ".join(problem.message for problem in error.problems)) from error

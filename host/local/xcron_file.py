@@ -81,17 +81,23 @@ class XcronFile:
         return {self._changed.popleft() for _ in range(len(self._changed))}
 
     def replace(
-        self, job_type: str, schedules: Sequence[JobSchedule], *, expected_version: str | None
+        self,
+        job_type: str,
+        schedules: Sequence[JobSchedule],
+        *,
+        expected_version: str | None,
+        rows: Sequence[Element] | None = None,
     ) -> ScheduleEntry:
         """Write the job's entry, unless it is equal already, into the file as it is on disk now.
 
+        ``rows`` are the schedules as elements, where the caller has them; they become part of the file.
         Raises ScheduleVersionError, and StoreUnavailableError if the file is damaged or cannot be written; then
         nothing changed.
         """
         with self._guard:
             entry = self._find(job_type, expected_version)
             if entry is None or job_type in self.in_force.refused or not _are_equal(entry.schedules, schedules):
-                self._write(job_type, [write_schedule(schedule) for schedule in schedules])
+                self._write(job_type, [write_schedule(schedule) for schedule in schedules] if rows is None else rows)
             return self.in_force.entries[job_type]
 
     def remove(self, job_type: str, *, expected_version: str | None) -> bool:

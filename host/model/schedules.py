@@ -212,7 +212,7 @@ def timing_of(schedule: JobSchedule) -> str:
 
 def schedule_version(schedule: JobSchedule) -> str:
     """Give the version of a schedule: a hash of all fields that change fire times."""
-    return sha256(timing_of(schedule).encode()).hexdigest()[:16]
+    return _version(timing_of(schedule))
 
 
 def schedule_ids(job_type: str, schedules: Sequence[JobSchedule]) -> tuple[UUID, ...]:
@@ -221,11 +221,21 @@ def schedule_ids(job_type: str, schedules: Sequence[JobSchedule]) -> tuple[UUID,
     An explicit ``id`` names it for good; else the id follows from job type, timing and the ordinal among
     schedules of equal timing.
     """
+    return tuple(schedule_id for schedule_id, _ in identify(job_type, schedules))
+
+
+def identify(job_type: str, schedules: Sequence[JobSchedule]) -> tuple[tuple[UUID, str], ...]:
+    """Give ``(id, version)`` of each schedule of a job, in order."""
     seen: dict[str, int] = {}
-    ids = []
+    identities = []
     for schedule in schedules:
-        key = f"id:{schedule.id}" if schedule.id else timing_of(schedule)
+        timing = timing_of(schedule)
+        key = f"id:{schedule.id}" if schedule.id else timing
         ordinal = seen.get(key, 0)
         seen[key] = ordinal + 1
-        ids.append(uuid5(_NAMESPACE, f"{job_type}|{key}|{ordinal}"))
-    return tuple(ids)
+        identities.append((uuid5(_NAMESPACE, f"{job_type}|{key}|{ordinal}"), _version(timing)))
+    return tuple(identities)
+
+
+def _version(timing: str) -> str:
+    return sha256(timing.encode()).hexdigest()[:16]
