@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from host.contracts.host import HostBackup, HostControl
+from host.contracts.host import POINTER_NAME, SOCKET_NAME, HostBackup, HostControl
 from host.contracts.jobs import JobManagerService, RunControl
 from host.contracts.logs import RunLog
 from host.contracts.runs import JobRunReader
 from host.contracts.schedules import JobScheduleManager
 from host.errors import AccessDeniedError, HostUnavailableError, WireError
-from host.local.socket import POINTER_NAME, SOCKET_NAME
 from host.wire import error_from_wire, proxy, read_frame, write_frame
 
 

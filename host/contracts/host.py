@@ -105,6 +105,12 @@ class HostControl(Contract):
         """Start no run any more, let active ones end within the drain time, then stop. Returns at once."""
 
 
+SOCKET_NAME = "control.sock"
+"""The control socket, in the data directory."""
+POINTER_NAME = "control.path"
+"""Holds the socket's path where ``<data directory>/control.sock`` would be too long for one."""
+
+
 class ControlFace(Contract):
     """A way in for the command line, by the values of the contracts it serves; nobody calls it."""
 

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from host.contracts.contract import Service
-from host.contracts.host import ControlFace, DataDirectory, HostBackup, HostControl
+from host.contracts.host import POINTER_NAME, SOCKET_NAME, ControlFace, DataDirectory, HostBackup, HostControl
 from host.contracts.jobs import JobManagerService, RunControl
 from host.contracts.logs import RunLog
 from host.contracts.runs import JobRunReader
@@ -18,9 +18,6 @@ from host.contracts.schedules import JobScheduleManager
 from host.errors import ProviderStartError
 from host.wire import CallServer
 
-SOCKET_NAME = "control.sock"
-POINTER_NAME = "control.path"
-"""Holds the socket's path where ``<data directory>/control.sock`` would be too long for one."""
 MAX_PATH_BYTES = 100
 """unix(7) allows 107; some of it is left to others."""
 
