@@ -24,6 +24,8 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 """How soon the store's thread gets its turn while the event loop is busy."""
 LEAVE_SECONDS = 5.0
 """How long code of jobs may keep the process after everything has stopped."""
+SAME_SIGNAL_SECONDS = 0.3
+"""A repetition this soon is one signal told twice: to the whole process group, and again by a runner like uv."""
 GARBAGE_THRESHOLD = 20_000
 """Runs leave no cycles behind, so the collector need not look after every few hundred objects."""
 
@@ -114,7 +116,13 @@ async def _serve(host: Host, began: float) -> int:
 def _on_signals(host: Host, main: asyncio.Task[object], received: list[int]) -> None:
     loop = asyncio.get_running_loop()
 
+    first = 0.0
+
     def stop() -> None:
+        nonlocal first
+        if received and loop.time() - first < SAME_SIGNAL_SECONDS:
+            return
+        first = first or loop.time()
         received.append(1)
         if len(received) > 1 or host.state is HostState.STARTING:
             main.cancel()

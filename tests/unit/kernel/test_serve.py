@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from host.kernel.serve import SAME_SIGNAL_SECONDS
+
 pytestmark = pytest.mark.slow
 
 PROGRAM = """
@@ -174,12 +176,24 @@ def test_a_second_signal_cuts_the_drain_short(serving) -> None:
     host.wait_said("host ready", "job began")
     host.signal()
     host.wait_said("host draining")
+    time.sleep(SAME_SIGNAL_SECONDS + 0.1)
     began = time.monotonic()
     host.signal()
 
     assert host.ended(10) == 0
     assert time.monotonic() - began < 5
     assert "stopped at once" in host.said
+
+
+def test_a_signal_that_comes_twice_at_once_is_one(serving) -> None:
+    host = serving("Waiting", "PT1S")
+    host.wait_said("host ready", "job began")
+    host.signal()
+    host.signal()
+
+    assert host.ended(10) == 0
+    assert "host stopped" in host.said
+    assert "stopped at once" not in host.said
 
 
 def test_the_first_signal_does_not_cut_a_drain_short_that_was_asked_for_otherwise(serving) -> None:
