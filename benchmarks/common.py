@@ -28,6 +28,8 @@ CONFIGURATION = """<?xml version="1.0" encoding="utf-8"?>
   <section xsi:type="JobConfigurationSection"><jobs>
     <add type="bench_jobs:Noop" startType="never" />
     <add type="bench_jobs:Silent" startType="never" />
+    <add type="bench_jobs:SilentThread" startType="never" />
+    <add type="bench_jobs:Failing" startType="never" />
   </jobs></section>
 </SanteDBConfiguration>
 """
@@ -53,6 +55,8 @@ class Workspace:
         self.notes = self.folder / "notes.bin"
         self.log = self.folder / "host.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.settings: dict[str, str] = {}
+        """More of the environment, which the configuration refers to."""
 
     def __enter__(self) -> Workspace:
         return self
@@ -68,7 +72,7 @@ class Workspace:
 
     @property
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "PYTHONPATH": str(PLUGIN), "BENCH_LOG": str(self.notes)}
+        return {**os.environ, "PYTHONPATH": str(PLUGIN), "BENCH_LOG": str(self.notes), **self.settings}
 
     def schedules(self, lines: list[str]) -> None:
         (self.folder / "xcron.xml").write_text(XCRON.format(lines="\n".join(lines)))

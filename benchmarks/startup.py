@@ -24,6 +24,7 @@ def main() -> None:
     readies, weights = [], []
     for _ in range(5):
         with Workspace() as space:
+            os.environ["JOBHOST_PORT"] = "0"
             os.environ["JOBHOST_DATA"] = str(space.folder / "data")
             os.environ["JOBHOST_XCRON"] = str(space.folder / "xcron.xml")
             readies.append(space.start(ROOT / "config" / "santedb.config.xml"))

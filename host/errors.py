@@ -195,11 +195,37 @@ class AccessDeniedError(HostError):
     kind = ErrorKind.DENIED
 
 
+class AuthenticationError(HostError):
+    """The credentials are missing, wrong, expired or revoked."""
+
+    code = "authentication-failed"
+    kind = ErrorKind.DENIED
+
+
+class TooManyAttemptsError(AuthenticationError):
+    """Attempts to sign in are refused for a while; ``retry_after_seconds`` says for how long."""
+
+    code = "too-many-attempts"
+    retry_after_seconds: int = 60
+
+
 class HostUnavailableError(HostError):
     """No host answers, or the host is starting, draining or stopping."""
 
     code = "host-unavailable"
     kind = ErrorKind.UNAVAILABLE
+
+
+class UpstreamUnavailableError(HostUnavailableError):
+    """The host that this one stands before does not answer; the message says since when."""
+
+    code = "upstream-unavailable"
+
+
+class UpstreamRefusedError(UpstreamUnavailableError):
+    """The host that this one stands before does not take this host's credentials."""
+
+    code = "upstream-refused"
 
 
 class StoreUnavailableError(HostError):
@@ -213,6 +239,20 @@ class StoreCorruptError(HostError):
     """A store's file is damaged or of an unknown version; it was left untouched."""
 
     code = "store-corrupt"
+
+
+class NoticeError(HostError):
+    """A notice could not be delivered; ``hint`` says what to look at."""
+
+    code = "notice-undelivered"
+    kind = ErrorKind.UNAVAILABLE
+
+
+class SecretNotFoundError(HostError):
+    """A ``secret:`` reference names a secret that nobody has."""
+
+    code = "secret-not-found"
+    kind = ErrorKind.INVALID
 
 
 class WireError(HostError):

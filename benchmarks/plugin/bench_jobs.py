@@ -3,9 +3,10 @@
 import os
 import struct
 import time
+from datetime import timedelta
 from uuid import UUID
 
-from host import Job, JobContext, OverlapPolicy
+from host import Job, JobContext, OverlapPolicy, RetryPolicy
 from host.hookspecs import hookimpl
 
 _row = struct.Struct("<dd16s")
@@ -34,6 +35,37 @@ class Silent(Job):
         return None
 
 
+class SilentThread(Job):
+    """Do nothing at all, in a thread."""
+
+    id = UUID("20000000-0000-4000-8000-000000000003")
+    overlap = OverlapPolicy.ALLOW
+
+    def run(self, context: JobContext) -> None:
+        return None
+
+
+class Failing(Job):
+    """Fail twice, at once."""
+
+    id = UUID("20000000-0000-4000-8000-000000000004")
+    overlap = OverlapPolicy.ALLOW
+    max_attempts = 2
+    retry = RetryPolicy(delay=timedelta(0))
+
+    async def run(self, context: JobContext) -> None:
+        raise ConnectionError("the other side is down")
+
+
 @hookimpl
 def host_jobs() -> list[type[Job]]:
-    return [Noop, Silent]
+    return [Noop, Silent, SilentThread, Failing, *_many(int(os.environ.get("BENCH_JOBS", "0")))]
+
+
+def _many(count: int) -> list[type[Job]]:
+    jobs = [
+        type(f"Job{number}", (Noop,), {"__module__": __name__, "id": UUID(int=number + 1), "name": f"Job {number}"})
+        for number in range(count)
+    ]
+    globals().update({job.__name__: job for job in jobs})
+    return jobs

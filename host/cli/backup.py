@@ -48,7 +48,7 @@ def restore(*, archive: Path, config: Path, as_json: bool) -> None:
     The stores that the configuration names are replaced and the previous files kept beside them; the configuration in
     the archive is only unpacked, to compare.
     """
-    from host.kernel.backup import restore as put_back
+    from host.kernel.restore import restore as put_back
 
     report = asyncio.run(put_back(config, archive))
     if as_json:

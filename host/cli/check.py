@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from host.cli.options import config_option, find_data_directory, json_option, located
-from host.cli.output import Cell, failure, heading, print_json, print_line, print_table, warning
+from host.cli.output import Cell, failure, heading, is_narrow, print_json, print_line, print_table, warning
+from host.cli.problems import problem_lines
 from host.contracts.host import PluginInfo
 from host.errors import HostUnavailableError, InvalidRequestError, Problem
 
@@ -35,7 +36,7 @@ def check(*, config: Path, as_json: bool) -> None:
     if as_json:
         print_json(report)
     else:
-        _print_rows("Providers", report.providers)
+        _print_rows("Providers", report.providers, has_notes=not is_narrow())
         _print_rows("Jobs", report.jobs)
         _print_problems("No equivalent here", report.unknown, is_wrong=False)
         _print_problems("Warnings", report.warnings, is_wrong=False)
@@ -84,13 +85,19 @@ async def _plugins(data: Path | None, config: Path | None) -> Sequence[PluginInf
 def _offer(plugin: PluginInfo) -> Cell:
     if plugin.error:
         return failure(plugin.error)
-    return f"{len(plugin.providers)} providers, {len(plugin.jobs)} jobs"
+    return f"{_count(plugin.providers, 'provider')}, {_count(plugin.jobs, 'job')}"
 
 
-def _print_rows(title: str, rows: Sequence[CheckRow]) -> None:
+def _count(found: Sequence[str], name: str) -> str:
+    return f"{len(found)} {name}" if len(found) == 1 else f"{len(found)} {name}s"
+
+
+def _print_rows(title: str, rows: Sequence[CheckRow], *, has_notes: bool = True) -> None:
     heading(title)
+    columns = ("NAME", "WHERE", "NOTE") if has_notes else ("NAME", "WHERE")
     cells = [(row.name if row.known else warning(row.name), _place(row.where), row.note) for row in rows]
-    print_table(("NAME", "WHERE", "NOTE"), cells, empty="  none", texts=("NAME", "NOTE"))
+    texts = set(columns) - {"WHERE"}
+    print_table(columns, [line[: len(columns)] for line in cells], empty="  none", texts=texts)
 
 
 def _place(where: str) -> str:
@@ -101,5 +108,5 @@ def _place(where: str) -> str:
 def _print_problems(title: str, problems: Sequence[Problem], *, is_wrong: bool) -> None:
     if problems:
         heading(title)
-    for problem in problems:
-        print_line(failure(f"  {problem}") if is_wrong else warning(f"  {problem}"))
+    for line in problem_lines(problems):
+        print_line(failure(f"  {line}") if is_wrong else warning(f"  {line}"))

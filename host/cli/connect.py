@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from host.contracts.host import POINTER_NAME, SOCKET_NAME, HostBackup, HostControl
 from host.contracts.jobs import JobManagerService, RunControl
@@ -15,7 +16,10 @@ from host.contracts.logs import RunLog
 from host.contracts.runs import JobRunReader
 from host.contracts.schedules import JobScheduleManager
 from host.errors import AccessDeniedError, HostUnavailableError, WireError
-from host.wire import error_from_wire, proxy, read_frame, write_frame
+from host.wire import Caller, error_from_wire, proxy, read_frame, write_frame
+
+if TYPE_CHECKING:
+    from host.contracts.security import AuditTrail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,15 @@ class ConnectedHost:
     log: RunLog
     host: HostControl
     backup: HostBackup
+    caller: Caller
+    """What carries the calls."""
+
+    @property
+    def audit(self) -> AuditTrail:
+        """The audit trail, only to be read."""
+        from host.contracts.security import AuditTrail  # one command reads it; the others start without
+
+        return proxy(AuditTrail, self.caller)
 
 
 @asynccontextmanager
@@ -47,6 +60,7 @@ async def connect(data_directory: Path) -> AsyncIterator[ConnectedHost]:
             log=proxy(RunLog, connection),
             host=proxy(HostControl, connection),
             backup=proxy(HostBackup, connection),
+            caller=connection,
         )
     finally:
         await connection.close()

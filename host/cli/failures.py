@@ -8,8 +8,9 @@ from typing import IO, Any
 
 import click
 
+from host.cli.problems import problem_lines
 from host.cli.text import clean
-from host.errors import EXIT_STATUS, HostError, Problem
+from host.errors import EXIT_STATUS, HostError
 
 
 class Failure(click.ClickException):
@@ -51,8 +52,5 @@ def _text_of(error: HostError) -> str:
     lines = [clean(error.message)]
     lines += [f"  where: {clean(error.where)}"] if error.where else []
     lines += [f"  hint: {clean(error.hint)}"] if error.hint else []
-    return "\n".join([*lines, *map(_line_of, error.problems)])
-
-
-def _line_of(problem: Problem) -> str:
-    return f"  - {clean(str(problem))}"
+    lines += [f"{'  ' if line.startswith(' ') else '  - '}{clean(line)}" for line in problem_lines(error.problems)]
+    return "\n".join(lines)

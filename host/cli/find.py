@@ -71,3 +71,14 @@ async def _recent_id(host: ConnectedHost, text: str) -> UUID:
 def _some(runs: Sequence[JobRun]) -> str:
     more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""
     return ", ".join(f"{run.id} (…{short_id(run.id)})" for run in runs[:5]) + more
+
+
+def lives(pid: int) -> bool:
+    """Say whether a process lives, whosever it is."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -3,25 +3,44 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
+from host.cli.complete import complete_job
 from host.cli.connect import ConnectedHost
 from host.cli.find import now, user
-from host.cli.inputs import Duration
+from host.cli.job_words import attempts_in_words
+from host.cli.jobs_pause import pause, pauses, resume
+from host.cli.jobs_start import start
 from host.cli.options import json_option, on_host
-from host.cli.output import Cell, failure, heading, print_facts, print_json, print_line, print_table, state_of
-from host.cli.parameters import job_without_secrets, read_parameters, without_secrets
+from host.cli.output import (
+    Cell,
+    failure,
+    heading,
+    joined,
+    print_facts,
+    print_json,
+    print_line,
+    print_table,
+    state_of,
+    warning,
+)
+from host.cli.pauses import EVERYTHING, job_scope, paused_scopes
 from host.cli.text import duration, local_time, relative, short_id
-from host.cli.watch import ending_of, show_progress
-from host.errors import InvalidRequestError, RunNotFoundError
+from host.cli.upcoming import describe_rule, fire_words, next_fires
+from host.contracts.host import HostStatus
+from host.errors import UnsupportedOperationError
 from host.model.jobs import JobInfo, JobParameter
-from host.model.runs import JobRun, RunState
-from host.model.submissions import RunSubmission
+from host.model.masking import job_without_secrets, without_secrets
+from host.model.runs import JobRun
 from host.wire import to_wire
 
-job_argument = click.argument("job")
+if TYPE_CHECKING:
+    from host.triggers import NextFire
+
+job_argument = click.argument("job", shell_complete=complete_job)
 
 
 @click.group()
@@ -42,8 +61,11 @@ async def list_jobs(host: ConnectedHost, *, as_json: bool) -> None:
         print_json([job_without_secrets(job) for job in registered])
         return
     latest = await host.runs.latest([job.id for job in registered])
-    rows = [_row(job, latest.get(job.id)) for job in registered]
-    print_table(("NAME", "JOB", "LATEST RUN", "WHEN"), rows, empty="no job is registered", texts=("JOB",))
+    paused = paused_scopes(await host.host.status())
+    if EVERYTHING in paused:
+        print_line(warning(f"everything is paused: {paused[EVERYTHING]}"))
+    rows = [_row(job, latest.get(job.id), is_paused=job_scope(job) in paused) for job in registered]
+    print_table(("NAME", "JOB", "LATEST RUN", "WHEN"), rows, empty="no job is registered", texts=("NAME", "JOB"))
 
 
 @jobs.command()
@@ -64,13 +86,14 @@ async def available(host: ConnectedHost, *, as_json: bool) -> None:
 @json_option
 @on_host
 async def show(host: ConnectedHost, *, job: str, as_json: bool) -> None:
-    """Show a job: its parameters, its policies and its latest run."""
+    """Show a job: its parameters, its policies, its schedules and its latest run."""
     info = job_without_secrets(await host.jobs.get_job(job))
     latest = without_secrets(list((await host.runs.latest([info.id])).values()), [info])
     if as_json:
         print_json({"job": info, "latest_run": latest[0] if latest else None})
         return
-    print_facts(_facts(info, latest[0] if latest else None))
+    status = await host.host.status()
+    print_facts([*_identity(info), *_policies(info, status), *await _standing(host, info, status, [*latest])])
     if info.parameters:
         heading("Parameters")
         rows = [_parameter_row(info, parameter) for parameter in info.parameters]
@@ -92,52 +115,6 @@ async def register(host: ConnectedHost, *, job: str, as_json: bool) -> None:
 
 @jobs.command()
 @job_argument
-@click.option("--param", "texts", multiple=True, metavar="NAME=VALUE", help="A parameter, read by its declared type.")
-@click.option("--json-param", "jsons", multiple=True, metavar="NAME=JSON", help="A parameter as JSON.")
-@click.option("--tenant", default="default", show_default=True, help="For whom the run is.")
-@click.option("--priority", type=int, help="Higher goes first.  [default: the job's]")
-@click.option("--delay", type=Duration(), help="Start no sooner than after this time.")
-@click.option("--wait", is_flag=True, help="Wait for the end; exit status 0 only if it completed.")
-@json_option
-@on_host
-async def start(
-    host: ConnectedHost,
-    *,
-    job: str,
-    texts: tuple[str, ...],
-    jsons: tuple[str, ...],
-    tenant: str,
-    priority: int | None,
-    delay: timedelta | None,
-    wait: bool,
-    as_json: bool,
-) -> None:
-    """Submit a run of a job."""
-    info = await host.jobs.get_job(job)
-    submission = RunSubmission(
-        job=str(info.id),
-        parameters=read_parameters(info, texts, jsons),
-        tenant=tenant,
-        owner=user(),
-        priority=priority,
-        not_before=now() + delay if delay else None,
-    )
-    (run_id,) = await host.control.submit([submission])
-    run = await show_progress(host, run_id) if wait else await host.runs.run(run_id)
-    if run is None:
-        raise RunNotFoundError(f"run {run_id} was accepted and is gone")
-    if as_json:
-        print_json(*without_secrets([run], [info]))
-    else:
-        print_line(ending_of(run))
-        for error in run.errors[-1:] if wait else ():
-            print_line(failure((error.traceback or error.error).rstrip()))
-    if wait and run.state is not RunState.COMPLETED:
-        raise click.exceptions.Exit(1)
-
-
-@jobs.command()
-@job_argument
 @json_option
 @on_host
 async def cancel(host: ConnectedHost, *, job: str, as_json: bool) -> None:
@@ -150,48 +127,17 @@ async def cancel(host: ConnectedHost, *, job: str, as_json: bool) -> None:
     print_table(("RUN", "STATE"), rows, empty="the job has no unfinished run", texts=("STATE",))
 
 
-maybe_job_argument = click.argument("job", required=False)
-all_option = click.option("--all", "everything", is_flag=True, help="Everything, not one job.")
+for command in (start, pause, resume, pauses):
+    jobs.add_command(command)
 
 
-@jobs.command()
-@maybe_job_argument
-@all_option
-@click.option("--reason", required=True, help="Why; shown to everybody who wonders.")
-@on_host
-async def pause(host: ConnectedHost, *, job: str | None, everything: bool, reason: str) -> None:
-    """Start no run of a job, or with --all of any job, until it is resumed."""
-    scope, name = await _scope(host, job, everything=everything)
-    done = await host.control.pause(scope, reason=reason, by=user())
-    print_line(f"paused {name}" if done else f"{name} is paused already; its reason stays")
-
-
-@jobs.command()
-@maybe_job_argument
-@all_option
-@on_host
-async def resume(host: ConnectedHost, *, job: str | None, everything: bool) -> None:
-    """End a pause of a job, or with --all of everything; fire times inside it are not made up for."""
-    scope, name = await _scope(host, job, everything=everything)
-    done = await host.control.resume(scope, by=user())
-    print_line(f"resumed {name}" if done else f"{name} is not paused")
-
-
-async def _scope(host: ConnectedHost, job: str | None, *, everything: bool) -> tuple[str, str]:
-    if everything == (job is not None):
-        raise InvalidRequestError("name a job, or say --all", hint="not both")
-    if job is None:
-        return "all", "everything"
-    info = await host.jobs.get_job(job)
-    return f"job:{info.job_type}", info.name
-
-
-def _row(job: JobInfo, latest: JobRun | None) -> tuple[Cell, ...]:
+def _row(job: JobInfo, latest: JobRun | None, *, is_paused: bool) -> tuple[Cell, ...]:
     when = relative(latest.created_at, now()) if latest else "-"
-    return job.name, job.job_type, state_of(latest), when
+    name = joined(job.name, warning("  PAUSED")) if is_paused else job.name
+    return name, job.job_type, state_of(latest), when
 
 
-def _facts(job: JobInfo, latest: JobRun | None) -> list[tuple[str, Cell]]:
+def _identity(job: JobInfo) -> list[tuple[str, Cell]]:
     return [
         ("name", job.name),
         ("job", job.job_type),
@@ -199,17 +145,56 @@ def _facts(job: JobInfo, latest: JobRun | None) -> list[tuple[str, Cell]]:
         ("description", job.description),
         ("aliases", "\n".join(job.aliases)),
         ("registered by", job.source or "nobody"),
+    ]
+
+
+def _policies(job: JobInfo, status: HostStatus) -> list[tuple[str, Cell]]:
+    effect = next((each.cancel_effect for each in status.executors if each.name == job.executor), None)
+    return [
         ("starts", job.start_type.value),
-        ("executor", job.executor),
+        ("executor", job.executor if effect or not status.executors else warning(_missing(job.executor))),
+        ("cancel, timeout", effect or "-"),
+        ("can be cancelled", "yes" if job.can_cancel else "no"),
+        ("timeout", duration(job.timeout) if job.timeout else "none"),
         ("overlap", job.overlap.value),
         ("recovery", job.recovery.value),
-        ("attempts", str(job.max_attempts)),
-        ("timeout", duration(job.timeout) if job.timeout else "none"),
+        ("attempts", attempts_in_words(job)),
         ("priority", str(job.priority)),
-        ("can be cancelled", "yes" if job.can_cancel else "no"),
-        ("latest run", f"{latest.id} {state_of(latest)}" if latest else "never run"),
-        ("at", local_time(latest.created_at if latest else None)),
     ]
+
+
+def _missing(executor: str) -> str:
+    return f"{executor}, which this host has not"
+
+
+async def _standing(
+    host: ConnectedHost, job: JobInfo, status: HostStatus, latest: Sequence[JobRun]
+) -> list[tuple[str, Cell]]:
+    paused = paused_scopes(status)
+    reason = paused.get(job_scope(job)) or (f"everything: {paused[EVERYTHING]}" if EVERYTHING in paused else None)
+    failing = await _failing(host, job)
+    entry = await host.jobs.get_job_schedules(job.job_type)
+    fires = await next_fires(host, job, entry, status.timezone)
+    return [
+        ("paused", warning(reason) if reason else "-"),
+        ("failing", failure(f"{failing} runs in a row") if failing > 1 else "-"),
+        ("schedules", "\n".join(describe_rule(rule, status.timezone) for rule in entry.schedules) or "none"),
+        ("next fire time", _soonest(fires)),
+        ("latest run", joined(f"{latest[0].id}  ", state_of(latest[0])) if latest else "never run"),
+        ("at", local_time(latest[0].created_at if latest else None)),
+    ]
+
+
+def _soonest(fires: Sequence[NextFire]) -> str:
+    known = [fire.at for fire in fires if fire.at]
+    return local_time(min(known)) if known else " or ".join(map(fire_words, fires)) or "-"
+
+
+async def _failing(host: ConnectedHost, job: JobInfo) -> int:
+    try:
+        return (await host.runs.failing([job.id])).get(job.id, 0)
+    except UnsupportedOperationError:  # an upstream may not tell
+        return 0
 
 
 def _parameter_row(job: JobInfo, parameter: JobParameter) -> tuple[Cell, ...]:

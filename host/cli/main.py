@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from host.cli.failures import failure_of
@@ -11,13 +13,18 @@ COMMANDS = {
     "serve": ("host.cli.serve:serve", "Run the host until it is stopped."),
     "check": ("host.cli.check:check", "Say what a configuration would do, without running it."),
     "status": ("host.cli.status:status", "Show how the running host is."),
+    "doctor": ("host.cli.doctor:doctor", "Look whether all is well, and say what to do where it is not."),
     "jobs": ("host.cli.jobs:jobs", "See, register, start, cancel and pause jobs."),
-    "runs": ("host.cli.runs:runs", "See, follow, cancel and retry runs."),
+    "runs": ("host.cli.runs:runs", "See, follow, cancel, retry and release runs."),
+    "stats": ("host.cli.stats:stats", "Show how jobs did: runs, failures, waiting times and durations."),
     "schedule": ("host.cli.schedules:schedule", "See and set when jobs run."),
+    "audit": ("host.cli.audit:audit", "Show who did what."),
+    "reload": ("host.cli.reload:reload", "Put the configuration as it is now in force, without ending the process."),
     "drain": ("host.cli.status:drain", "Let active runs end, then stop the host."),
     "backup": ("host.cli.backup:backup", "Write an archive of everything the host keeps."),
     "restore": ("host.cli.backup:restore", "Put an archive back in place, while no host runs."),
     "plugins": ("host.cli.check:plugins", "List the installed plugins."),
+    "completion": ("host.cli.completion:completion", "Print the script that completes commands in a shell."),
 }
 """``{command: (where it is, its line of help)}``; the line stands here so that ``--help`` imports none of them."""
 
@@ -44,14 +51,24 @@ class Root(LazyGroup):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(package_name="jobhost", message="jobhost %(version)s")
-def root() -> None:
+@click.pass_context
+def root(ctx: click.Context) -> None:
     """Host for background jobs.
 
     Commands that speak with a running host find it by --data DIR, by --config FILE, by JOBHOST_DATA or JOBHOST_CONFIG,
     or by config/santedb.config.xml.
     """
+    from host.contracts.host import FIND_DATA_DIRECTORY  # ``--help`` never comes here
+
+    ctx.meta[FIND_DATA_DIRECTORY] = _find_data_directory
 
 
 def main() -> None:
     """Run the command line; ends the process."""
     root(prog_name="jobhost")
+
+
+def _find_data_directory(data: Path | None, config: Path | None) -> Path:
+    from host.cli.options import find_data_directory
+
+    return find_data_directory(data, config)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 
 from host.cli.text import clean
-from host.model.runs import JobRun, RunState
+from host.model.runs import JobRun, RunReason, RunState
 from host.wire import to_wire
 
 if TYPE_CHECKING:  # rich takes longer to import than most commands take to run
@@ -35,6 +35,8 @@ _STYLES = {
     RunState.SKIPPED: "dim",
     RunState.QUARANTINED: "bold red",
 }
+_PLAIN = frozenset({RunReason.ERROR, RunReason.REQUESTED, RunReason.CRASHES})
+"""Reasons that say nothing the state does not."""
 
 Cell: TypeAlias = "str | Text"
 
@@ -45,6 +47,11 @@ def print_line(text: Cell = "") -> None:
         print(clean(text))
     else:
         console().print(text, soft_wrap=True)
+
+
+def print_note(text: str) -> None:
+    """Tell people something beside the output: on standard error."""
+    click.echo(clean(text), err=True)
 
 
 def print_json(value: object) -> None:
@@ -67,13 +74,14 @@ def print_table(
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
-    for name in columns:
+    lines = [list(map(_cell, row)) for row in rows]
+    for place, name in enumerate(columns):
         if name in texts:
-            table.add_column(name, overflow="fold", min_width=8)
+            widest = max((cells[place].cell_len for cells in lines), default=0)
+            table.add_column(name, overflow="fold", min_width=min(8, max(widest, len(name))))
         else:
             table.add_column(name, no_wrap=True, overflow="ellipsis")
-    for row in rows:
-        cells = list(map(_cell, row))
+    for cells in lines:
         for name in texts:
             cells[columns.index(name)].no_wrap = is_cut
             cells[columns.index(name)].overflow = "ellipsis" if is_cut else "fold"
@@ -82,6 +90,22 @@ def print_table(
         console().print(table)
     else:
         print_line(empty)
+
+
+def print_findings(rows: Iterable[tuple[Cell, str, str, str | None]]) -> None:
+    """Print verdicts, what they are of, what was found and, indented below it, what to do about it."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_edge=False)
+    for name in ("", "WHAT"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("FINDING", overflow="fold")
+    for verdict, subject, message, hint in rows:
+        below = [Padding(_cell(hint), (0, 0, 0, 2))] if hint else []
+        table.add_row(_cell(verdict), _cell(subject), Group(_cell(message), *below))
+    console().print(table)
 
 
 def print_facts(facts: Iterable[tuple[str, Cell]]) -> None:
@@ -104,14 +128,23 @@ def state_of(run: JobRun | None) -> Text:
     text = run.state.value
     if run.state is RunState.RUNNING and run.progress is not None:
         text += f" {run.progress:.0%}"
-    if run.reason is not None and run.state is not RunState.CANCELLED:
-        text += f" ({run.reason.value})"
-    return _styled(text + (" stuck" if run.is_stuck else ""), _STYLES[run.state])
+    if run.reason is not None and run.reason not in _PLAIN:
+        text += f" {run.reason.value}"
+    if run.is_stuck:
+        return _styled(f"{text} stuck", "bold red")
+    if run.cancel_requested_at is not None and not run.state.is_final:
+        text += " stopping"
+    return _styled(text, _STYLES[run.state])
 
 
 def is_narrow() -> bool:
     """Say whether the output has room for the most needed columns only."""
     return console().width < 100
+
+
+def is_wide() -> bool:
+    """Say whether the output has room for columns that are nice to have."""
+    return console().width >= 150
 
 
 def warning(text: str) -> Text:

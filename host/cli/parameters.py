@@ -1,17 +1,14 @@
-"""Parameters of a run from the command line: text by the job's declaration, and what must not be shown."""
+"""Parameters of a run from the command line: text by the job's declaration."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable
 
 from host.errors import InvalidParameterError, Problem
 from host.model.jobs import JobInfo, JobParameter, ParameterType
 from host.model.json import JsonValue
-from host.model.runs import JobRun
 
-HIDDEN = "***"
 _BOOLEANS = {"true": True, "yes": True, "1": True, "on": True, "false": False, "no": False, "0": False, "off": False}
 
 
@@ -36,28 +33,6 @@ def read_parameters(job: JobInfo, texts: Iterable[str], jsons: Iterable[str]) ->
     if problems:
         raise InvalidParameterError(f"the parameters of {job.name} cannot be read", problems=problems)
     return values
-
-
-def without_secrets(runs: Sequence[JobRun], jobs: Iterable[JobInfo]) -> Sequence[JobRun]:
-    """Give the runs with the values of secret parameters hidden."""
-    secrets = {job.id: {parameter.name for parameter in job.parameters if parameter.secret} for job in jobs}
-    return [_masked(run, secrets.get(run.job_id, set())) for run in runs]
-
-
-def job_without_secrets(job: JobInfo) -> JobInfo:
-    """Give the job with the configured and default values of secret parameters hidden."""
-    secret = {parameter.name for parameter in job.parameters if parameter.secret}
-    shown = {name: HIDDEN if name in secret else value for name, value in job.configured_parameters.items()}
-    parameters = tuple(replace(p, default=HIDDEN) if p.secret and p.default is not None else p for p in job.parameters)
-    return replace(job, configured_parameters=shown, parameters=parameters)
-
-
-def _masked(run: JobRun, secret: set[str]) -> JobRun:
-    if not secret & set(run.parameters):
-        return run
-    return replace(
-        run, parameters={name: HIDDEN if name in secret else value for name, value in run.parameters.items()}
-    )
 
 
 def _type_of(parameter: JobParameter | None) -> ParameterType:

@@ -10,7 +10,7 @@ from functools import wraps
 import click
 
 from host.cli.inputs import Days, Duration, Instant, TimeOfDay
-from host.model.schedules import IntervalMode, JobSchedule, MisfirePolicy, Weekday
+from host.model.schedules import CronDialect, IntervalMode, JobSchedule, MisfirePolicy, Weekday
 
 _KINDS = "--cron, --every, --weekly or --once"
 
@@ -31,6 +31,8 @@ class ScheduleFlags:
     max_count: int | None
     jitter: timedelta | None
     misfire: str | None
+    misfire_window: timedelta | None
+    dialect: str | None
 
     def schedule(self) -> JobSchedule | None:
         """Build the schedule; None if none of its kinds was named. Raises click.UsageError for what contradicts."""
@@ -43,11 +45,13 @@ class ScheduleFlags:
             raise click.UsageError("--weekly and --at go together")
         if self.fixed_delay and self.every is None:
             raise click.UsageError("--fixed-delay goes with --every")
+        if self.dialect and self.cron is None:
+            raise click.UsageError("--dialect goes with --cron")
         return replace(self._basic(), **self._policies())  # type: ignore[arg-type]  # names and types are the fields'
 
     def _basic(self) -> JobSchedule:
         if self.cron is not None:
-            return JobSchedule.cron(self.cron, start=self.start)
+            return JobSchedule.cron(self.cron, dialect=CronDialect(self.dialect or CronDialect.UNIX), start=self.start)
         if self.every is not None:
             mode = IntervalMode.FIXED_DELAY if self.fixed_delay else IntervalMode.FIXED_RATE
             return JobSchedule.every(self.every, mode=mode, start=self.start)
@@ -71,6 +75,7 @@ class ScheduleFlags:
             "max_count": self.max_count,
             "jitter": self.jitter or timedelta(0),
             "misfire": MisfirePolicy(self.misfire or MisfirePolicy.LATEST),
+            "misfire_window": self.misfire_window,
         }
 
 
@@ -88,7 +93,7 @@ def schedule_flags(function: Callable[..., None]) -> Callable[..., None]:
 
 
 _OPTIONS = (
-    click.option("--cron", metavar="EXPR", help="When a cron expression matches, e.g. '0 3 * * *'."),
+    click.option("--cron", metavar="EXPR", help="When it matches, e.g. '0 3 * * *' or 'H H * * *'."),
     click.option("--every", type=Duration(), help="Again and again after this time, e.g. 15m."),
     click.option("--fixed-delay", is_flag=True, help="With --every: measured from the end of the last run."),
     click.option("--weekly", type=Days(), help="On these days, e.g. Mon,Tue or daily; with --at."),
@@ -103,5 +108,11 @@ _OPTIONS = (
         "--misfire",
         type=click.Choice([policy.value for policy in MisfirePolicy]),
         help="What becomes of fire times that passed while no host ran.  [default: latest]",
+    ),
+    click.option("--misfire-window", type=Duration(), help="How far back passed fire times count."),
+    click.option(
+        "--dialect",
+        type=click.Choice([dialect.value for dialect in CronDialect]),
+        help="With --cron: whether either day field may match (unix) or both must (cis).  [default: unix]",
     ),
 )

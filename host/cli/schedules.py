@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -13,21 +13,27 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from host.cli.complete import complete_job
 from host.cli.connect import ConnectedHost, connect
 from host.cli.find import now
 from host.cli.inputs import Instant
 from host.cli.options import find_data_directory, json_option, located, on_host
-from host.cli.output import Cell, heading, print_facts, print_json, print_line, print_table
+from host.cli.output import Cell, heading, joined, print_facts, print_json, print_line, print_table, warning
+from host.cli.pauses import EVERYTHING, job_scope, paused_scopes, schedule_scope
+from host.cli.schedule_change import clear, pause, remove, resume, set_schedule
 from host.cli.schedule_flags import ScheduleFlags, schedule_flags
-from host.cli.text import duration, local_time, named_time, relative, rfc3339
+from host.cli.text import duration, local_time, named_time, relative, rfc3339, short_id
+from host.cli.upcoming import describe_rule, fire_words, next_fires, upcoming
 from host.model.jobs import JobInfo
+from host.model.masking import entry_without_secrets
 from host.model.schedules import JobSchedule, ScheduleEntry, schedule_ids
+from host.wire import to_wire
 
 if TYPE_CHECKING:
     from host.triggers import FireTime
 
 NEXT = 5
-"""Fire times shown before and after a change."""
+"""Fire times shown where nobody says how many."""
 NO_ZONE = "UTC"
 """Default zone of a schedule while no host says otherwise."""
 
@@ -36,12 +42,13 @@ NO_ZONE = "UTC"
 def schedule() -> None:
     """See and set when jobs run.
 
-    JOB is a job's id, its type name or one of its aliases.
+    JOB is a job's id, its type name or one of its aliases. SCHEDULE is a schedule's id, or enough digits of
+    its beginning or end, as `jobhost schedule list` shows.
     """
 
 
 @schedule.command("list")
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=complete_job)
 @json_option
 @on_host
 async def list_schedules(host: ConnectedHost, *, job: str | None, as_json: bool) -> None:
@@ -49,67 +56,45 @@ async def list_schedules(host: ConnectedHost, *, job: str | None, as_json: bool)
     jobs = [await host.jobs.get_job(job)] if job else await host.jobs.jobs()
     entries = [(info, await host.jobs.get_job_schedules(info.job_type)) for info in jobs]
     if as_json:
-        print_json([entry for _, entry in entries])
+        print_json([entry_without_secrets(entry, info) for info, entry in entries])
         return
-    zone = (await host.host.status()).timezone
-    rows = [row for info, entry in entries for row in _rows(info, entry, zone)]
-    print_table(("JOB", "RUNS", "NEXT", "SOURCE"), rows, empty="no job has a schedule", texts=("RUNS",))
+    status = await host.host.status()
+    paused = paused_scopes(status)
+    rows = [row for info, entry in entries for row in await _rows(host, info, entry, status.timezone, paused)]
+    columns = ("SCHEDULE", "JOB", "RUNS", "NEXT", "SOURCE")
+    print_table(columns, rows, empty="no job has a schedule", texts=("JOB", "RUNS"))
 
 
 @schedule.command()
-@click.argument("job")
+@click.argument("job", shell_complete=complete_job)
 @json_option
 @on_host
 async def show(host: ConnectedHost, *, job: str, as_json: bool) -> None:
     """Show the schedules of a job in full, and their next fire times."""
     info = await host.jobs.get_job(job)
     entry = await host.jobs.get_job_schedules(info.job_type)
+    shown = entry_without_secrets(entry, info)
     if as_json:
-        print_json(entry)
+        print_json(shown)
         return
-    zone = (await host.host.status()).timezone
+    status = await host.host.status()
     print_line(f"{info.name}  {info.job_type}  from {entry.source or 'nowhere'}")
     if not entry.schedules:
         print_line("has no schedule")
+    paused = paused_scopes(status)
     for number, (rule, identity) in enumerate(
-        zip(entry.schedules, schedule_ids(info.job_type, entry.schedules), strict=True), 1
+        zip(shown.schedules, schedule_ids(info.job_type, entry.schedules), strict=True), 1
     ):
         heading(f"Schedule {number}")
-        print_facts(_facts(rule, identity, zone))
+        reason = paused.get(schedule_scope(identity))
+        print_facts([*_facts(rule, identity, status.timezone), ("paused", warning(reason) if reason else "-")])
     if entry.schedules:
         heading("Next")
-        _print_times(_upcoming(info.id, entry.schedules, zone, now(), NEXT))
-
-
-@schedule.command("set")
-@click.argument("job")
-@schedule_flags
-@click.option("--add", is_flag=True, help="Keep the schedules there are and add this one.")
-@json_option
-@located
-def set_schedule(
-    *, job: str, flags: ScheduleFlags, add: bool, as_json: bool, data: Path | None, config: Path | None
-) -> None:
-    """Replace the schedules of a job, or add one; shows the next fire times before and after."""
-    wanted = flags.schedule()
-    if wanted is None:
-        raise click.UsageError("say when: --cron, --every, --weekly or --once")
-    asyncio.run(_set(find_data_directory(data, config), job, wanted, add=add, as_json=as_json))
-
-
-@schedule.command()
-@click.argument("job")
-@json_option
-@on_host
-async def clear(host: ConnectedHost, *, job: str, as_json: bool) -> None:
-    """Leave a job without any schedule, whatever the configuration says."""
-    info = await host.jobs.get_job(job)
-    entry = await host.jobs.clear_job_schedule(info.job_type)
-    print_json(entry) if as_json else print_line(f"{info.name} has no schedule any more")
+        _print_times(upcoming(info.id, entry.schedules, status.timezone, now(), NEXT))
 
 
 @schedule.command("next")
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=complete_job)
 @schedule_flags
 @click.option("--from", "after", type=Instant(), help="Fire times after this, in the schedule's zone.  [default: now]")
 @click.option("--count", type=click.IntRange(1, 10_000), default=NEXT, show_default=True, help="How many.")
@@ -125,7 +110,10 @@ def next_times(
     data: Path | None,
     config: Path | None,
 ) -> None:
-    """Give the next fire times of a job, or of a schedule given by flags, for which no host is needed."""
+    """Give the next fire times of a job, or of a schedule given by flags.
+
+    For a schedule given by flags no host is needed.
+    """
     from host.triggers import check_schedule
 
     wanted = flags.schedule()
@@ -133,32 +121,19 @@ def next_times(
         raise click.UsageError("give a JOB, or say when: --cron, --every, --weekly or --once")
     if wanted is not None:
         check_schedule(wanted, default_timezone=NO_ZONE)
-        times = _upcoming(UUID(int=0), [wanted], NO_ZONE, _instant(after, wanted.timezone or NO_ZONE), count)
+        times = upcoming(UUID(int=0), [wanted], NO_ZONE, _instant(after, wanted.timezone or NO_ZONE), count)
     else:
         times = asyncio.run(_next_of(find_data_directory(data, config), str(job), after, count))
     if as_json:
         print_json([{"fire_time": rfc3339(t.fire_time), "local": rfc3339(t.local), "note": t.note} for t in times])
         return
     if wanted is not None:
-        print_line(_words(wanted, NO_ZONE))
+        print_line(describe_rule(wanted, NO_ZONE))
     _print_times(times)
 
 
-async def _set(directory: Path, job: str, wanted: JobSchedule, *, add: bool, as_json: bool) -> None:
-    async with connect(directory) as host:
-        info = await host.jobs.get_job(job)
-        before = await host.jobs.get_job_schedules(info.job_type)
-        zone = (await host.host.status()).timezone
-        rules = (*before.schedules, wanted) if add else (wanted,)
-        entry = await host.jobs.set_job_schedule(info.job_type, rules, expected_version=before.version)
-    if as_json:
-        print_json(entry)
-        return
-    print_line(f"{info.name} runs {'; '.join(_words(rule, zone) for rule in entry.schedules)}")
-    heading(f"The next {NEXT} fire times")
-    old, new = (_upcoming(info.id, rules, zone, now(), NEXT) for rules in (before.schedules, entry.schedules))
-    rows = [(_time_of(a), _time_of(b), b.note or "" if b else "") for a, b in zip_longest(old, new)]
-    print_table(("BEFORE", "NOW", "NOTE"), rows, empty="  none", texts=("NOTE",))
+for command in (set_schedule, remove, clear, pause, resume):
+    schedule.add_command(command)
 
 
 async def _next_of(directory: Path, job: str, after: datetime | None, count: int) -> Sequence[FireTime]:
@@ -166,7 +141,7 @@ async def _next_of(directory: Path, job: str, after: datetime | None, count: int
         info = await host.jobs.get_job(job)
         entry = await host.jobs.get_job_schedules(info.job_type)
         zone = (await host.host.status()).timezone
-    return _upcoming(info.id, entry.schedules, zone, _instant(after, zone), count)
+    return upcoming(info.id, entry.schedules, zone, _instant(after, zone), count)
 
 
 def _instant(given: datetime | None, zone: str) -> datetime:
@@ -176,52 +151,37 @@ def _instant(given: datetime | None, zone: str) -> datetime:
     return given if given.tzinfo is not None else given.replace(tzinfo=ZoneInfo(zone))
 
 
-def _upcoming(job_id: UUID, rules: Sequence[JobSchedule], zone: str, after: datetime, count: int) -> Sequence[FireTime]:
-    """Give the first fire times of several schedules together, by time."""
-    from host.triggers import preview
-
-    found = [
-        time for rule in rules for time in preview(rule, job_id=job_id, default_timezone=zone, after=after, count=count)
-    ]
-    return sorted(found, key=lambda time: time.fire_time)[:count]
-
-
-def _words(rule: JobSchedule, zone: str) -> str:
-    from host.triggers import describe
-
-    return describe(rule, default_timezone=zone)
-
-
 def _print_times(times: Sequence[FireTime]) -> None:
     present = now()
-    rows = [(_time_of(t), f"{rfc3339(t.fire_time)}", relative(t.fire_time, present), t.note or "") for t in times]
+    rows = [(named_time(t.local), rfc3339(t.fire_time), relative(t.fire_time, present), t.note or "") for t in times]
     print_table(("LOCAL", "UTC", "FROM NOW", "NOTE"), rows, empty="it never fires", texts=("NOTE",))
 
 
-def _time_of(time: FireTime | None) -> str:
-    return named_time(time.local) if time else "-"
-
-
-def _rows(job: JobInfo, entry: ScheduleEntry, zone: str) -> list[tuple[Cell, ...]]:
-    present = now()
+async def _rows(
+    host: ConnectedHost, job: JobInfo, entry: ScheduleEntry, zone: str, paused: Mapping[str, str]
+) -> list[tuple[Cell, ...]]:
     rows: list[tuple[Cell, ...]] = []
-    for rule in entry.schedules:
-        upcoming = _upcoming(job.id, [rule], zone, present, 1)
-        when = relative(upcoming[0].fire_time, present) if upcoming else "never"
-        rows.append((job.name, _words(rule, zone), when, entry.source or "-"))
+    identities = schedule_ids(job.job_type, entry.schedules)
+    fires = await next_fires(host, job, entry, zone)
+    for rule, identity, fire in zip(entry.schedules, identities, fires, strict=True):
+        is_paused = not paused.keys().isdisjoint({EVERYTHING, job_scope(job), schedule_scope(identity)})
+        when = joined(fire_words(fire), warning("  PAUSED")) if is_paused else fire_words(fire)
+        source = (entry.source or "-").rpartition("/")[2]  # a table has no room for folders; `show` has it in full
+        rows.append((short_id(identity), job.name, describe_rule(rule, zone), when, source))
     return rows
 
 
 def _facts(rule: JobSchedule, identity: UUID, zone: str) -> list[tuple[str, Cell]]:
     window = f", at most {duration(rule.misfire_window)} back" if rule.misfire_window else ""
     return [
-        ("runs", _words(rule, zone)),
+        ("runs", describe_rule(rule, zone)),
         ("zone", rule.timezone or f"{zone} (the host's)"),
         ("not before", _bound(rule.start)),
         ("not after", _bound(rule.stop)),
         ("at most", f"{rule.max_count} times" if rule.max_count else "-"),
         ("jitter", duration(rule.jitter) if rule.jitter else "-"),
         ("missed", f"{rule.misfire.value}{window}"),
+        ("parameters", json.dumps(to_wire(rule.parameters), ensure_ascii=False) if rule.parameters else "-"),
         ("id", str(identity)),
     ]
 

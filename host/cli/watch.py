@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from host.cli.connect import ConnectedHost
-from host.cli.output import progress_bar
+from host.cli.output import print_note, progress_bar
 from host.cli.text import clean, duration
-from host.errors import RunNotFoundError
+from host.errors import RunNotFoundError, UpstreamUnavailableError
 from host.model.logs import RunLogLine
 from host.model.runs import JobRun
 
 POLL_SECONDS = 0.2
+RETRY_SECONDS = 1.0
+
+T = TypeVar("T")
 
 
 async def changes(host: ConnectedHost, after: int) -> AsyncIterator[JobRun]:
     """Give every run that changed since change number ``after``, by change number, and go on for ever."""
     while True:
-        page = await host.runs.changes(after)
+        page = await _outlasting(partial(host.runs.changes, after))
         for run in page:
             after = run.change
             yield run
@@ -38,7 +43,7 @@ async def wait_final(host: ConnectedHost, run_id: UUID, saw: Callable[[JobRun], 
     """Wait until a run is final and give it; ``saw`` is called with each new form of it on the way."""
     change = -1
     while True:
-        run = await host.runs.run(run_id)
+        run = await _outlasting(partial(host.runs.run, run_id))
         if run is None:
             raise RunNotFoundError(f"there is no run {run_id} any more")
         if run.change != change:
@@ -47,6 +52,19 @@ async def wait_final(host: ConnectedHost, run_id: UUID, saw: Callable[[JobRun], 
         if run.state.is_final:
             return run
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def _outlasting(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask, again and again while the host answers that its upstream does not: what is watched goes on there."""
+    is_told = False
+    while True:
+        try:
+            return await ask()
+        except UpstreamUnavailableError as error:
+            if not is_told:
+                is_told = True
+                print_note(f"{error.message}; waiting for it")
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def show_progress(host: ConnectedHost, run_id: UUID) -> JobRun:
@@ -84,7 +102,7 @@ async def follow_log(host: ConnectedHost, run_id: UUID, saw: Callable[[RunLogLin
         for task in (streaming, finishing):
             task.cancel()
         await asyncio.gather(streaming, finishing, return_exceptions=True)
-    while rest := await host.log.read(run_id, after=last):
+    while rest := await _outlasting(partial(host.log.read, run_id, after=last)):
         for line in rest:
             last = line.number
             saw(line)

@@ -26,7 +26,10 @@ class Contract(ABC):  # noqa: B024  # a marker; its subclasses declare what is p
     aliases: ClassVar[Sequence[str]] = ()
     """Other names a configuration may use for this provider, e.g. SanteDB's ``Namespace.Type, Assembly``."""
     is_default: ClassVar[bool] = False
-    """Whether this provider is used for its contracts where the configuration names none."""
+    """Whether this provider is used for its contracts where the configuration names none; of contracts that are
+    ``many`` alone also beside those it names."""
+    companions: ClassVar[Sequence[type[Contract]]] = ()
+    """Contracts that a configuration which names this provider names a provider of, too; no default fits beside it."""
     lacks: ClassVar[frozenset[str]] = frozenset()
     """Operations and options (``method`` or ``method.option``) it refuses with UnsupportedOperationError."""
     process_safe: ClassVar[bool] = False

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
 from host.contracts.contract import Contract
+from host.contracts.host import ExecutorInfo
 from host.model.jobs import JobInfo
 from host.model.schedules import JobSchedule, ScheduleEntry
 
@@ -21,6 +22,17 @@ class StartOptions(Contract):
     @abstractmethod
     def paused(self) -> str | None:
         """Why everything starts paused; None if it does not."""
+
+    @abstractmethod
+    def has_started(self, job: JobInfo) -> bool:
+        """Whether a start type's run of this job has been seen to in this process; a reload is no start for it.
+
+        So it is for as long as the job stays registered with this start type.
+        """
+
+    @abstractmethod
+    def note_started(self, jobs: Iterable[JobInfo]) -> None:
+        """Remember that the runs which the start types of these jobs ask for have been seen to."""
 
 
 class JobDirectory(Contract):
@@ -63,8 +75,12 @@ class Dispatcher(Contract):
         """Ask a run performed here to stop; False if it is not performed here."""
 
     @abstractmethod
-    def load(self) -> Mapping[str, tuple[int, int]]:
-        """Give ``{executor: (calls now, slots)}``."""
+    def executors(self) -> Sequence[ExecutorInfo]:
+        """Give the executors with their load, in configuration order."""
+
+    @abstractmethod
+    def stack(self, run_id: UUID) -> str | None:
+        """Give where the code of a run performed here is now; None if that cannot be seen."""
 
     @abstractmethod
     def hold(self, *, everything: bool, job_types: frozenset[str]) -> None:
@@ -73,6 +89,10 @@ class Dispatcher(Contract):
     @abstractmethod
     async def drain(self, seconds: float) -> int:
         """Claim nothing more and let active runs end; after ``seconds`` give the rest back. Returns how many."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Claim again after a drain that leads to no stop."""
 
 
 class Scheduler(Contract):

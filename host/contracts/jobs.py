@@ -5,35 +5,78 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import ClassVar
 from uuid import UUID
 
 from host.contracts.contract import Contract
-from host.model.jobs import JobInfo, JobParameter, JobStartType, OverlapPolicy, RecoveryPolicy
+from host.model.jobs import JobInfo, JobParameter, JobStartType, OverlapPolicy, RecoveryPolicy, RetryPolicy
 from host.model.json import JsonObject, JsonValue
-from host.model.runs import CancelResult, JobResult, JobRun
+from host.model.logs import LogLevel
+from host.model.runs import BulkAction, BulkReport, CancelResult, JobResult, JobRun, RunFilter
 from host.model.schedules import JobSchedule, ScheduleEntry
 from host.model.submissions import RunSubmission
+
+
+class Retry(Exception):  # noqa: N818  # what a job asks for, not what went wrong
+    """Raised by a job: this attempt failed, try again, whatever the policy says of exceptions.
+
+    ``after`` is how long to wait, None as the policy says. Without attempts left the run is FAILED.
+    """
+
+    def __init__(self, reason: str = "", *, after: timedelta | None = None) -> None:
+        super().__init__(reason)
+        if after is not None:
+            _check_after(after)
+        self.reason = reason
+        self.after = after
+
+
+class Snooze(Exception):  # noqa: N818  # as Retry
+    """Raised by a job: nothing to do yet, call again ``after`` this long. The attempt does not count."""
+
+    def __init__(self, reason: str = "", *, after: timedelta) -> None:
+        super().__init__(reason)
+        _check_after(after)
+        self.reason = reason
+        self.after = after
+
+
+class Discard(Exception):  # noqa: N818  # as Retry
+    """Raised by a job: the run has FAILED (``discarded``) for good, whatever attempts are left."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _check_after(after: object) -> None:
+    if not isinstance(after, timedelta):
+        raise TypeError(f"after is {after!r}; expected a timedelta")
 
 
 class RunLogger(ABC):
     """Writes lines of one run, to the run's log and to the host's."""
 
-    @abstractmethod
     def debug(self, event: str, /, **fields: JsonValue) -> None:
         """Write a line for developers."""
+        self.write(LogLevel.DEBUG, event, fields)
 
-    @abstractmethod
     def info(self, event: str, /, **fields: JsonValue) -> None:
         """Write a line for operators."""
+        self.write(LogLevel.INFO, event, fields)
 
-    @abstractmethod
     def warning(self, event: str, /, **fields: JsonValue) -> None:
         """Write that it went on, but look."""
+        self.write(LogLevel.WARNING, event, fields)
 
-    @abstractmethod
     def error(self, event: str, /, **fields: JsonValue) -> None:
         """Write that someone must act."""
+        self.write(LogLevel.ERROR, event, fields)
+
+    @abstractmethod
+    def write(self, level: LogLevel, event: str, fields: JsonObject) -> None:
+        """Write a line of a level."""
 
 
 class JobContext(ABC):
@@ -49,8 +92,13 @@ class JobContext(ABC):
     trace_id: str
     """W3C, 32 hexadecimal digits."""
     parameters: JsonObject
-    """Checked against the declaration, defaults filled in."""
+    """Checked against the declaration, defaults filled in, secrets in clear."""
     log: RunLogger
+
+    @property
+    @abstractmethod
+    def workspace(self) -> Path:
+        """An empty folder of this attempt's own, made when first asked for and removed when the attempt ends."""
 
     @abstractmethod
     def progress(self, fraction: float, status_text: str | None = None) -> None:
@@ -87,12 +135,23 @@ class Job(ABC):
     timeout: ClassVar[timedelta | None] = None
     priority: ClassVar[int] = 0
     max_attempts: ClassVar[int] = 1
+    retry: ClassVar[RetryPolicy] = RetryPolicy()
     executor: ClassVar[str | None] = None
-    """Name of an executor; None chooses ``loop`` for ``async def run``, ``thread`` for ``def run``."""
+    """Name of an executor; None chooses ``loop`` for ``async def run``, ``thread`` for ``def run``.
+
+    ``process`` performs either in a child process, which can be killed.
+    """
+    process_safe: ClassVar[bool] = False
+    """Whether a run suspected of having killed its host may be performed in a child process instead."""
 
     @abstractmethod
     def run(self, context: JobContext) -> Awaitable[JobResult | None] | JobResult | None:
-        """Do the work. Returning means COMPLETED, raising means FAILED; CancelledError after a request, CANCELLED."""
+        """Do the work.
+
+        Returning means COMPLETED; CancelledError after a request, CANCELLED; ``Retry``, ``Snooze`` and ``Discard``
+        what they say; any other exception a failed attempt, which is tried again as ``max_attempts`` and ``retry``
+        allow.
+        """
 
 
 class JobCatalogue(Contract):
@@ -115,6 +174,7 @@ class JobManagerService(Contract):
     """Registered jobs and their schedules (SanteDB: IJobManagerService, all of it).
 
     ``job`` is a job id, a type name, an alias or an unambiguous name everywhere; another raises JobNotFoundError.
+    Suite: ``host.testing.contracts.jobs``.
     """
 
     @abstractmethod
@@ -175,7 +235,7 @@ class JobManagerService(Contract):
 
 
 class RunControl(Contract):
-    """Submits runs and steers them, on behalf of people and programs."""
+    """Submits runs and steers them, on behalf of people and programs. Suite: ``host.testing.contracts.control``."""
 
     @abstractmethod
     async def submit(self, submissions: Sequence[RunSubmission]) -> Sequence[UUID]:
@@ -204,8 +264,28 @@ class RunControl(Contract):
         """Change a waiting run, or lock a run against retention; raises as ``JobRunWriter.amend``."""
 
     @abstractmethod
-    async def release(self, run_id: UUID) -> JobRun:
-        """Let a PENDING run go; raises RunStateError for another state."""
+    async def release(self, run_id: UUID, *, by: str | None = None) -> JobRun:
+        """Let a PENDING run go, or give a QUARANTINED one another chance; returns the run that goes.
+
+        Another chance is a new run (``origin_run_id``), and the pause of the job that the quarantine caused ends.
+        Raises RunNotFoundError, RunStateError for another state.
+        """
+
+    @abstractmethod
+    async def bulk(
+        self,
+        action: BulkAction,
+        where: RunFilter,
+        *,
+        at_most: int = 100_000,
+        dry_run: bool = False,
+        by: str | None = None,
+    ) -> BulkReport:
+        """Do something to every run that a filter finds when the call begins, newest first, in batches.
+
+        Runs in a state the action is not for are left out. ``dry_run`` only counts. Not all or none: what a failure
+        interrupts has been done as far as it came, and doing it again finishes it.
+        """
 
     @abstractmethod
     async def pause(self, scope: str, *, reason: str, by: str | None = None) -> bool:

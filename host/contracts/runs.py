@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Awaitable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from host.contracts.contract import Contract
@@ -25,6 +25,7 @@ from host.model.runs import (
     RunUpdate,
 )
 from host.model.schedules import ScheduleCursor
+from host.model.statistics import JobStatistics
 
 
 class JobRunReader(Contract):
@@ -38,7 +39,8 @@ class JobRunReader(Contract):
     async def runs(self, where: RunFilter | None = None, *, cursor: str | None = None, limit: int = 50) -> RunPage:
         """List runs, newest first, at most ``limit`` (1 to 1000) a page; keyset paging, no total.
 
-        Raises InvalidRequestError for a cursor that no page gave.
+        A page may be short, even empty, and still have a cursor to go on: a filter that few runs pass is searched for a
+        bounded time. Raises InvalidRequestError for a cursor that no page gave.
         """
 
     @abstractmethod
@@ -54,7 +56,29 @@ class JobRunReader(Contract):
         """Give the runs changed since change number ``after``, each once in its present form, by change number.
 
         Never skips one: pass the last ``change`` received. ``after=-1`` gives nothing but the newest change,
-        to start from now.
+        to start from now. Raises InvalidRequestError for what is no change number: one of more than 63 bits.
+        """
+
+    @abstractmethod
+    async def statistics(
+        self,
+        job_ids: Collection[UUID] = (),
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        step: timedelta | None = None,
+    ) -> Sequence[JobStatistics]:
+        """Give what became of the runs that finished in ``[since, until)``, by job (all if none is named).
+
+        Without ``step`` one entry a job, with it one for each job and step that had any, oldest first. Costs no
+        scan of runs; instants are taken to the full minute, older ones than two days to the full hour.
+        """
+
+    @abstractmethod
+    async def failing(self, job_ids: Collection[UUID], *, at_most: int = 100) -> Mapping[UUID, int]:
+        """Give how many runs of each job in a row have failed or were quarantined, newest first: ``{job id: number}``.
+
+        Cancelled and skipped runs neither count nor end a streak. Counted up to ``at_most``.
         """
 
 
@@ -69,10 +93,11 @@ class JobRunWriter(Contract):
         runs.
 
         A request becomes PENDING (``hold``), SCHEDULED (``not_before`` in the future), SKIPPED (``skip``) or
-        QUEUED. A known ``idempotency_key`` gives the id of the run accepted for it before. With overlap
-        ``cancel_running``, older unfinished runs of the exclusive key are cancelled: at once while waiting
-        (CANCELLED, ``superseded``), by request while active. Raises StoreUnavailableError if it cannot be
-        written.
+        QUEUED. An ``idempotency_key`` is one of its job's: one that is known gives the id of the run of this job
+        accepted for it before. With overlap ``cancel_running``, older unfinished runs of the exclusive key are
+        cancelled: at once while waiting (CANCELLED, ``superseded``), by request while active. Raises
+        InvalidRequestError for what cannot be kept as it is, such as a timeout of nothing or less, and
+        StoreUnavailableError if it cannot be written; nothing is accepted then.
         """
 
     @abstractmethod
@@ -130,7 +155,12 @@ class JobRunClaimer(Contract):
 
     @abstractmethod
     def claim(
-        self, free: Mapping[str, int], job_types: Collection[str], *, after_tenant: str | None = None
+        self,
+        free: Mapping[str, int],
+        job_types: Collection[str],
+        *,
+        after_tenant: str | None = None,
+        alone_from: int = 1,
     ) -> Awaitable[Claim]:
         """Take due runs for this node: QUEUED becomes STARTING, with a new fencing token and a lease.
 
@@ -141,7 +171,8 @@ class JobRunClaimer(Contract):
         ``after_tenant``; within one, higher priority first, then the earliest due. Of the runs with one exclusive key
         only the oldest due one is taken, and none while one is active (STARTING, RUNNING, or between
         attempts); the other due ones with overlap ``skip`` become SKIPPED (``overlap``) in the same
-        transaction.
+        transaction. A due run that may be taken and has at least ``alone_from`` crashes is a suspect: it comes before
+        all others, the one with the fewest crashes and earliest due first, and is the only run of its claim.
         """
 
     @abstractmethod
@@ -161,14 +192,17 @@ class JobRunClaimer(Contract):
 
         An outcome with ``started_at`` for a run still STARTING passes through RUNNING. A cancel request
         recorded before a COMPLETED or retry outcome makes it CANCELLED (``requested``). ``attempt`` counts
-        every outcome but QUEUED. A duplicate of a recorded outcome is LOST.
+        every outcome but QUEUED, ``snoozed`` and crashes, which ``crashes`` counts; QUEUED (``recovered``) without a
+        crash counts in ``forgiven``. A duplicate of a recorded outcome is LOST.
         """
 
     @abstractmethod
-    async def rescue(self) -> Sequence[JobRun]:
+    async def rescue(self, *, isolating: Collection[str] = ()) -> Sequence[JobRun]:
         """End the claims of nodes that are gone; returns those runs in their new state.
 
         Gone: another incarnation under the data-directory lock (embedded), or a lease that ended. Each
-        counts a crash. ``recovery=retry``: QUEUED (``recovered``), or CANCELLED if that was asked, or
-        QUARANTINED (``crashes``) at MAX_CRASHES. ``recovery=fail``: FAILED (``lost``). STARTING counts as RUNNING.
+        counts a crash; of runs whose executor is one of ``isolating`` the first MAX_FORGIVEN times count in
+        ``forgiven`` instead, and such a run competes for its key again. ``recovery=retry``: QUEUED
+        (``recovered``), or CANCELLED if that was asked, or QUARANTINED (``crashes``) at MAX_CRASHES.
+        ``recovery=fail``: FAILED (``lost``). STARTING counts as RUNNING.
         """

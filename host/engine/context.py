@@ -6,15 +6,20 @@ import asyncio
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 
 from host.contracts.clock import Clock
 from host.contracts.jobs import JobContext, RunLogger
 from host.contracts.logs import RunLog
+from host.engine.secrets import Redactor
+from host.engine.workspace import make
+from host.model.jobs import RetryPolicy
 from host.model.json import JsonObject, JsonValue
 from host.model.logs import LogLevel, RunLogLine
 from host.model.runs import ClaimedRun, RunOutcome, RunReason
+from host.model.traces import trace_id_of
 
 CURRENT_RUN: ContextVar[HostedJobContext | None] = ContextVar("jobhost_current_run", default=None)
 """The run whose code is executing, for log processors."""
@@ -28,31 +33,18 @@ logger = structlog.get_logger("host.job")
 class HostedRunLogger(RunLogger):
     """Writes to the run's log and, up to a bound, to the host's log."""
 
-    def __init__(self, run: ClaimedRun, log: RunLog, clock: Clock) -> None:
+    def __init__(self, run: ClaimedRun, log: RunLog, clock: Clock, redactor: Redactor | None) -> None:
         self._run = run
+        self._redactor = redactor
         self._log = log
         self._clock = clock
         self._written = 0
 
-    def debug(self, event: str, /, **fields: JsonValue) -> None:
-        """Write a line for developers."""
-        self.write(LogLevel.DEBUG, event, fields)
-
-    def info(self, event: str, /, **fields: JsonValue) -> None:
-        """Write a line for operators."""
-        self.write(LogLevel.INFO, event, fields)
-
-    def warning(self, event: str, /, **fields: JsonValue) -> None:
-        """Write that it went on, but look."""
-        self.write(LogLevel.WARNING, event, fields)
-
-    def error(self, event: str, /, **fields: JsonValue) -> None:
-        """Write that someone must act."""
-        self.write(LogLevel.ERROR, event, fields)
-
     def write(self, level: LogLevel, event: str, fields: JsonObject) -> None:
         """Write a line to both logs."""
-        self.keep(level, event, fields)
+        if self._redactor is not None:
+            event, fields = self._redactor.text(event), self._redactor.fields(fields)
+        self._append(level, event, fields)
         self._written += 1
         if self._written <= HOST_LOG_LINES:
             getattr(logger, level.value)(event, **_safe(fields))
@@ -61,6 +53,11 @@ class HostedRunLogger(RunLogger):
 
     def keep(self, level: LogLevel, event: str, fields: JsonObject) -> None:
         """Write a line to the run's log alone."""
+        if self._redactor is not None:
+            event, fields = self._redactor.text(event), self._redactor.fields(fields)
+        self._append(level, event, fields)
+
+    def _append(self, level: LogLevel, event: str, fields: JsonObject) -> None:
         line = RunLogLine(at=self._clock.now(), level=level, event=event, fields=fields, attempt=self._run.attempt)
         self._log.append(self._run.id, [line])
 
@@ -77,14 +74,17 @@ class HostedJobContext(JobContext):
         "attempt",
         "cancel_reason",
         "fire_time",
+        "has_workspace",
         "job_id",
         "parameters",
         "progress_value",
+        "redactor",
         "run",
         "run_id",
         "status_text",
         "tenant",
         "trace_id",
+        "workspaces",
     )
 
     def __init__(
@@ -95,6 +95,8 @@ class HostedJobContext(JobContext):
         log: RunLog,
         clock: Clock,
         on_progress: Callable[[ActiveRun], None],
+        workspaces: Path,
+        redactor: Redactor | None = None,
     ) -> None:
         run = active.run
         self.run = run
@@ -104,30 +106,49 @@ class HostedJobContext(JobContext):
         self.attempt = run.attempt
         self.tenant = run.tenant
         self.fire_time = run.fire_time
-        self.trace_id = run.trace_id
+        self.trace_id = trace_id_of(run.trace_id)
         self.parameters = parameters
         self.progress_value: float | None = None
         self.status_text: str | None = None
         self.cancel_reason: RunReason | None = None
+        self.has_workspace = False
         self._log = log
         self._logger: HostedRunLogger | None = None
         self._clock = clock
         self._on_progress = on_progress
+        self.redactor = redactor
+        """Keeps the run's secrets out of what it says; None for a run without any."""
+        self.workspaces = workspaces
+
+    @property
+    def workspace(self) -> Path:
+        """Give the run's folder."""
+        self.has_workspace = True
+        return make(self.folder)
+
+    @property
+    def folder(self) -> Path:
+        """Where the workspace is, if it was asked for."""
+        return self.workspaces / str(self.run_id)
 
     @property
     def log(self) -> HostedRunLogger:  # type: ignore[override]  # made when first used: most runs write nothing
         """Give the run's logger."""
         if self._logger is None:
-            self._logger = HostedRunLogger(self.run, self._log, self._clock)
+            self._logger = HostedRunLogger(self.run, self._log, self._clock, self.redactor)
         return self._logger
 
     def progress(self, fraction: float, status_text: str | None = None) -> None:
         """Report how far the run is."""
         self.progress_value = min(1.0, max(0.0, float(fraction)))
         if status_text is not None:
-            self.status_text = status_text[:1000]
+            self.status_text = self.redacted(status_text)[:1000]
         if self._active is not None:
             self._on_progress(self._active)
+
+    def redacted(self, text: str) -> str:
+        """Give a text without the run's secrets."""
+        return text if self.redactor is None else self.redactor.text(text)
 
     def close(self) -> None:
         """Let go of the run that has ended: a cycle of objects would have to wait for the garbage collector."""
@@ -144,16 +165,22 @@ class HostedJobContext(JobContext):
             raise asyncio.CancelledError
 
 
+_DEFAULT_RETRY = RetryPolicy()
+
+
 class ActiveRun:
     """A claimed run while this node performs it."""
 
     __slots__ = (
+        "began",
         "cancelled_at",
         "context",
+        "executor",
         "has_slot",
         "is_dirty",
         "is_recorded",
         "is_stuck",
+        "retry",
         "run",
         "started_at",
         "task",
@@ -163,16 +190,21 @@ class ActiveRun:
 
     def __init__(self, run: ClaimedRun) -> None:
         self.run = run
+        self.executor = run.executor
+        """Name of the executor that performs it."""
         self.context: HostedJobContext | None = None
         self.task: asyncio.Task[RunOutcome | None] | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.started_at: datetime | None = None
+        self.began = 0.0
+        """When the code started, by the monotonic clock."""
         self.is_recorded = False
         """Whether RUNNING is in the store."""
         self.is_dirty = False
         """Whether progress waits to be written."""
         self.written_at = float("-inf")
         self.cancelled_at: float | None = None
+        self.retry = _DEFAULT_RETRY
         self.has_slot = True
         self.is_stuck = False
 
@@ -192,5 +224,9 @@ class ActiveRun:
             self.task.cancel()
 
 
+_TAKEN = frozenset({"self", "event", "level", "timestamp"})
+"""Names of fields that structlog itself uses."""
+
+
 def _safe(fields: JsonObject) -> dict[str, JsonValue]:
-    return {(f"{key}_" if key in ("event", "level", "timestamp") else key): value for key, value in fields.items()}
+    return {(f"{key}_" if key in _TAKEN else key): value for key, value in fields.items()}

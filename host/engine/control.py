@@ -12,6 +12,8 @@ from host.contracts.engine import Dispatcher, JobDirectory, Scheduler
 from host.contracts.jobs import RunControl
 from host.contracts.registry import JobRegistry, Pause
 from host.contracts.runs import JobRunReader, JobRunWriter
+from host.engine.bulk import BulkDesk
+from host.engine.quarantine import QUARANTINE
 from host.engine.requests import repeat_request, request_of
 from host.errors import (
     InvalidRequestError,
@@ -21,7 +23,7 @@ from host.errors import (
     ScheduleNotFoundError,
 )
 from host.model.messages import JobsChanged, RunsChanged
-from host.model.runs import CancelResult, JobRun, RunState
+from host.model.runs import BulkAction, BulkReport, CancelResult, JobRun, RunFilter, RunState
 from host.model.schedules import schedule_ids
 from host.model.submissions import RunSubmission
 
@@ -96,14 +98,45 @@ class HostedRunControl(RunControl):
         self._look()
         return run
 
-    async def release(self, run_id: UUID) -> JobRun:
-        """Let a PENDING run go."""
+    async def release(self, run_id: UUID, *, by: str | None = None) -> JobRun:
+        """Let a PENDING run go, or give a QUARANTINED one another chance."""
         run = await self._existing(run_id)
+        if run.state is RunState.QUARANTINED:
+            return await self._give_another_chance(run, by)
         if run.state is not RunState.PENDING:
-            raise RunStateError(f"run {run_id} is {run.state}, not pending", hint="only a held run can be released")
+            hint = "only a held or quarantined run can be released"
+            raise RunStateError(f"run {run_id} is {run.state}", hint=hint)
         released = await self._writer.amend(run_id, release=True)
         self._look()
         return released
+
+    async def _give_another_chance(self, run: JobRun, by: str | None) -> JobRun:
+        again = await self.retry(run.id, by=by)
+        scope = f"job:{run.job_type}"
+        if any(pause.scope == scope and pause.by == QUARANTINE for pause in await self._registry.pauses()):
+            await self._registry.resume(scope)
+            await self._pauses_changed()
+        return await self._existing(again)
+
+    async def bulk(
+        self,
+        action: BulkAction,
+        where: RunFilter,
+        *,
+        at_most: int = 100_000,
+        dry_run: bool = False,
+        by: str | None = None,
+    ) -> BulkReport:
+        """Do something to every run that a filter finds."""
+        desk = BulkDesk(
+            directory=self._directory,
+            reader=self._reader,
+            writer=self._writer,
+            dispatcher=self._dispatcher,
+            bus=self._bus,
+            clock=self._clock,
+        )
+        return await desk.perform(action, where, at_most=at_most, dry_run=dry_run, by=by)
 
     async def pause(self, scope: str, *, reason: str, by: str | None = None) -> bool:
         """Start nothing more of everything, a job or a schedule."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -18,26 +21,44 @@ from host.contracts.clock import Clock
 from host.contracts.contract import Finding, Service, Settings
 from host.contracts.engine import Dispatcher, JobDirectory
 from host.contracts.executors import JobExecutor
-from host.contracts.host import DataDirectory
+from host.contracts.host import DataDirectory, ExecutorInfo
 from host.contracts.jobs import JobCatalogue
 from host.contracts.logs import RunLog
-from host.contracts.runs import JobRunClaimer
+from host.contracts.metrics import TraceExport
+from host.contracts.notices import Notifier
+from host.contracts.registry import JobRegistry
+from host.contracts.runs import JobRunClaimer, JobRunReader
+from host.contracts.secrets import SecretProvider
 from host.engine.alarm import Alarm
 from host.engine.context import ActiveRun
+from host.engine.joblog import RunLogHandler
+from host.engine.notices import NoticeDesk, NoticeSettings
 from host.engine.outcomes import OutcomeWriter
 from host.engine.progress import ProgressWriter
+from host.engine.quarantine import Quarantine
+from host.engine.quarantine_notes import QuarantineNotes
 from host.engine.runner import Runner
+from host.engine.slots import Slots
+from host.engine.stuck import StuckRuns, finding_of
+from host.engine.suspects import SuspectRoom
+from host.engine.tracing import RunSpans
 from host.engine.watchdog import LoopWatchdog
+from host.engine.workspace import FOLDER, remove, set_aside, sweep
 from host.errors import StoreUnavailableError
+from host.model.counts import counted
 from host.model.jobs import RecoveryPolicy
 from host.model.messages import RunsChanged
-from host.model.runs import Claim, ClaimedRun, RunOutcome, RunReason, RunSignal, RunState, RunUpdate, SignalKind
+from host.model.runs import Claim, ClaimedRun, JobRun, RunOutcome, RunReason, RunSignal, RunState, RunUpdate, SignalKind
 
 logger = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 5.0
 """The store is looked at this often even when nobody says that something is due."""
 RETRY_SECONDS = 1.0
+PAUSE_SECONDS = 1.0
+"""How long a start waits for the pauses of jobs that a crash took out of service."""
+LATE = timedelta(seconds=1)
+"""A run that starts this much after it was due may be worth a word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +69,11 @@ class DispatcherSettings(Settings):
     claim_batch: int = 250
     """At most this many runs a claim."""
     cancel_grace: timedelta = timedelta(seconds=10)
-    """A run that ignores its cancellation this long is shown as stuck and frees its slot."""
+    """A run that goes on this long after it was asked to stop is shown as stuck and frees its slot."""
     blocked_after: timedelta = timedelta(seconds=2)
     """A job that blocks the event loop this long is named with its stack."""
+    suspect_alone: timedelta = timedelta(seconds=10)
+    """A run that was active when its host died has the next one to itself this long, at most."""
 
 
 class HostedDispatcher(Dispatcher, Service):
@@ -63,22 +86,34 @@ class HostedDispatcher(Dispatcher, Service):
         settings: DispatcherSettings,
         data: DataDirectory,
         claimer: JobRunClaimer,
+        reader: JobRunReader,
+        registry: JobRegistry,
         catalogue: JobCatalogue,
         directory: JobDirectory,
         executors: Sequence[JobExecutor],
+        notifiers: Sequence[Notifier],
+        notices: NoticeSettings,
+        secrets: SecretProvider | None,
         log: RunLog,
         bus: MessageBus,
         clock: Clock,
+        traces: TraceExport
+        | None = None,  # asked for only so that it starts before the first run and stops after the last
     ) -> None:
         self._settings = settings
         self._claimer = claimer
         self._catalogue = catalogue
-        self._executors = {executor.name: executor for executor in executors}
+        self._slots = Slots(executors)
         self._clock = clock
         self._bus = bus
-        self._busy = dict.fromkeys(self._executors, 0)
+        self._secrets = secrets
+        self._notices = NoticeDesk(notices, notifiers, reader, clock, data.node)
+        notes = QuarantineNotes(data.path(), reader)
+        self._quarantine = Quarantine(registry, clock, bus, notes, on_admitted=self._notices.quarantined)
         self._active: dict[UUID, ActiveRun] = {}
         self._offered: frozenset[str] = frozenset()
+        self._quarantining: set[str] = set()
+        """Job types whose pause is on its way to the registry."""
         # Invariant: nothing is claimed before the scheduler has said what is paused.
         self._held = True
         self._draining = False
@@ -87,14 +122,39 @@ class HostedDispatcher(Dispatcher, Service):
         self._again = False
         self._claiming: tuple[dict[str, int], Awaitable[Claim]] | None = None
         self._after_tenant: str | None = None
+        self._next_due: datetime | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._node = data.node
+        self._chores: set[asyncio.Future[None]] = set()
+        """Things to be done that nobody waits for: removing folders, pausing jobs."""
+        self._records = RunLogHandler()
+        self._data = data
         self._log, self._directory = log, directory
 
     async def start(self) -> None:
         """Rescue runs of nodes that are gone, then begin to claim."""
         if self._tasks:
             return
+        workspaces = self._data.path() / FOLDER
+        self._assemble(workspaces)
+        await asyncio.to_thread(sweep, workspaces)
+        for run in await self._quarantine.rescued(partial(self._claimer.rescue, isolating=self._slots.isolating)):
+            self._do(self._pause_job(run))
+        self._tasks = [
+            self._loop.create_task(self._claim_forever(), name="claim"),
+            self._loop.create_task(self._outcomes.run(), name="outcomes"),
+            self._loop.create_task(self._progress.run(), name="progress"),
+            self._loop.create_task(self._beat(), name="beat"),
+            self._loop.create_task(self._notices.run(), name="notices"),
+        ]
+        if logging.getLogger().handlers:
+            # Else logging is not configured: a handler of ours would keep it from saying anything at all.
+            logging.getLogger().addHandler(self._records)
+        self._watchdog.start(self._loop)
+        if self._chores:
+            # As a rule the pauses are written at once. A registry that cannot be written must not keep the host down.
+            await asyncio.wait(self._chores, timeout=PAUSE_SECONDS)
+
+    def _assemble(self, workspaces: Path) -> None:
         self._draining, self._claiming = False, None
         self._alarm = Alarm()
         self._settled = asyncio.Event()
@@ -106,31 +166,35 @@ class HostedDispatcher(Dispatcher, Service):
             self._claimer,
             self._bus,
             on_signal=self._signal,
+            on_ended=self._notices.ended,
             on_written=self._alarm.ring,  # an exclusive key may be free now, or a retry due sooner
         )
         self._progress = ProgressWriter(self._claimer, self._clock, self._signal)
         self._runner = Runner(
-            node=self._node(),
+            node=self._data.node(),
             catalogue=self._catalogue,
             directory=self._directory,
-            executors=self._executors,
+            executors=self._slots.executors,
             log=self._log,
             clock=self._clock,
             on_progress=self._progress.report,
+            workspaces=workspaces,
+            secrets=self._secrets,
+            spans=RunSpans.if_recorded(),
+        )
+        self._room = SuspectRoom(
+            self._settings.suspect_alone.total_seconds(), begin=self._begin, on_open=self._alarm.ring
+        )
+        self._stuck = StuckRuns(
+            self._settings.cancel_grace.total_seconds(),
+            slots=self._slots,
+            clock=self._clock,
+            progress=self._progress,
+            notices=self._notices,
+            on_slot=self._alarm.ring,
         )
         self._watchdog = LoopWatchdog(self._settings.blocked_after.total_seconds())
         self._offered = frozenset(self._catalogue.available())
-        for run in await self._claimer.rescue():
-            logger.warning(
-                "run rescued", run_id=str(run.id), job_type=run.job_type, state=run.state, crashes=run.crashes
-            )
-        self._tasks = [
-            self._loop.create_task(self._claim_forever(), name="claim"),
-            self._loop.create_task(self._outcomes.run(), name="outcomes"),
-            self._loop.create_task(self._progress.run(), name="progress"),
-            self._loop.create_task(self._beat(), name="beat"),
-        ]
-        self._watchdog.start(self._loop)
 
     def background(self) -> Sequence[asyncio.Task[None]]:
         """Give the tasks whose end stops the host."""
@@ -141,24 +205,24 @@ class HostedDispatcher(Dispatcher, Service):
         if not self._tasks:
             return
         await self.drain(0)
+        logging.getLogger().removeHandler(self._records)
+        if self._chores:
+            await asyncio.wait(self._chores, timeout=self.stop_seconds / 6)
         await self._outcomes.flush(self.stop_seconds / 3)
-        for task in self._tasks:
+        for task in (*self._tasks, *self._chores):
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._chores, return_exceptions=True)
         self._tasks = []
         self._watchdog.stop()
 
     def check(self) -> Sequence[Finding]:
         """Name stuck runs and outcomes that cannot be written."""
-        findings = [
-            Finding(message=f"run {active.run.id} of {active.run.job_type} ignores its cancellation")
-            for active in self._active.values()
-            if active.is_stuck
-        ]
+        findings = [finding_of(active) for active in self._active.values() if active.is_stuck]
         if self._tasks and self._outcomes.is_holding:
-            message = f"{len(self._outcomes)} outcomes wait: the run store cannot be written"
+            waiting = counted(len(self._outcomes), "outcome", ("waits", "wait"))
+            message = f"{waiting}: the run store cannot be written"
             findings.append(Finding(message=message, is_failure=True))
-        return findings
+        return [*findings, *self._notices.findings()]
 
     def wake(self) -> None:
         """Look for due runs now."""
@@ -171,27 +235,51 @@ class HostedDispatcher(Dispatcher, Service):
             self._again = True
         self._alarm.ring()
 
+    async def wait_quiet(self) -> datetime | None:
+        """Look now, and return when nothing due is left and nothing runs; gives when something will be due.
+
+        For who moves the clock by hand. What is paused is not due.
+        """
+        while True:
+            self.wake()
+            await self._alarm.wait_quiet()
+            if not self._active and not len(self._outcomes):
+                return self._next_due
+            await self._idle.wait()
+            await self._outcomes.flush(self.stop_seconds)
+
     def cancel(self, run_id: UUID) -> bool:
         """Ask a run performed here to stop."""
         active = self._active.get(run_id)
         if active is not None:
             active.stop(RunReason.REQUESTED, self._clock.monotonic())
+        elif self._room.awaits(run_id):
+            self._give_back(self._room.withdraw())  # its row says what was asked, so it ends as CANCELLED
+            self._alarm.ring()
+            return True
         return active is not None
 
-    def load(self) -> Mapping[str, tuple[int, int]]:
-        """Give the calls now and the slots of each executor."""
-        return {name: (self._busy[name], executor.slots) for name, executor in self._executors.items()}
+    def executors(self) -> Sequence[ExecutorInfo]:
+        """Give the executors with their load."""
+        return self._slots.infos()
+
+    def stack(self, run_id: UUID) -> str | None:
+        """Give where the code of a run is now."""
+        active = self._active.get(run_id)
+        return None if active is None else self._slots.stack(active)
 
     def hold(self, *, everything: bool, job_types: frozenset[str]) -> None:
         """Leave everything, or some job types, unclaimed; everything is held until the first call."""
         self._held = everything
-        self._offered = frozenset(self._catalogue.available()) - job_types
+        self._notices.held(is_held=everything or bool(job_types))
+        self._offered = frozenset(self._catalogue.available()) - job_types - self._quarantining
         self.wake()
 
     async def drain(self, seconds: float) -> int:
         """Let active runs end; give back what has not after ``seconds``."""
         self._draining = True
         await self._wait_for(self._settled, self.stop_seconds / 3)
+        self._give_back(self._room.withdraw())
         await self._wait_idle(seconds)
         left = [active for active in self._active.values() if active.cancelled_at is None]
         for active in left:
@@ -200,6 +288,11 @@ class HostedDispatcher(Dispatcher, Service):
         for active in self._active.values():
             logger.error("run does not stop", run_id=str(active.run.id), job_type=active.run.job_type)
         return len(left)
+
+    def resume(self) -> None:
+        """Claim again."""
+        self._draining = False
+        self.wake()
 
     async def _claim_forever(self) -> None:
         while True:
@@ -227,7 +320,10 @@ class HostedDispatcher(Dispatcher, Service):
         self._settled.clear()
         self._again = False  # what is asked from now on may come too late for this claim
         try:
-            return free, self._claimer.claim(free, self._offered, after_tenant=self._after_tenant)
+            claim = self._claimer.claim(
+                free, self._offered, after_tenant=self._after_tenant, alone_from=self._room.alone_from
+            )
+            return free, claim
         except StoreUnavailableError as error:
             logger.error("cannot claim runs", error=str(error))
             self._settled.set()
@@ -241,43 +337,61 @@ class HostedDispatcher(Dispatcher, Service):
             self._is_waiting = False
 
     def _take(self, claim: Claim, free: Mapping[str, int]) -> None:
-        self._after_tenant = claim.last_tenant
+        self._after_tenant, self._next_due = claim.last_tenant, claim.next_due
         if claim.changed:
             self._bus.publish(RunsChanged())
         for run in claim.runs:
-            if self._held or self._draining or run.job_type not in self._offered:
-                # Claimed just before a pause or a drain, which are in force already.
-                self._outcomes.add(run, RunOutcome(id=run.id, fencing_token=run.fencing_token, state=RunState.QUEUED))
+            is_suspect = run.crashes >= self._room.alone_from and self._isolation_of(run) is None
+            if is_suspect and not (self._held or self._draining):
+                self._room.admit(run, is_idle=not self._active)
             else:
                 self._begin(run)
         taken = Counter(run.executor for run in claim.runs)
-        self._full = any(taken[name] >= count for name, count in free.items())
+        # A suspect is claimed alone: others may be due, for whom there is room unless it took that.
+        self._full = any(run.crashes for run in claim.runs) or any(taken[name] >= count for name, count in free.items())
 
     def _free(self) -> dict[str, int]:
-        if self._held or self._draining or self._outcomes.is_behind:
+        if self._held or self._draining or self._room.is_taken or self._outcomes.is_behind:
             return {}
-        batch = self._settings.claim_batch
-        free = {name: min(batch, executor.slots - self._busy[name]) for name, executor in self._executors.items()}
-        return {name: count for name, count in free.items() if count > 0}
+        return self._slots.free(self._settings.claim_batch)
 
     def _until(self, claim: Claim) -> float:
         if claim.next_due is None:
             return IDLE_SECONDS
         return min(IDLE_SECONDS, max(0.001, (claim.next_due - self._clock.now()).total_seconds()))
 
-    def _begin(self, run: ClaimedRun) -> None:
+    def _give_back(self, run: ClaimedRun | None) -> None:
+        if run is not None:
+            self._outcomes.add(run, RunOutcome(id=run.id, fencing_token=run.fencing_token, state=RunState.QUEUED))
+
+    def _isolation_of(self, run: ClaimedRun) -> str | None:
+        """Give the executor that performs a suspect where it cannot hurt the host, if there is one for it."""
+        if run.executor in self._slots.isolating:
+            return run.executor
+        info = self._runner.info_of(run)
+        return self._slots.refuge() if info is not None and info.process_safe else None
+
+    def _begin(self, run: ClaimedRun) -> ActiveRun | None:
+        if self._held or self._draining or run.job_type not in self._offered:
+            # Claimed just before a pause or a drain, which are in force already.
+            self._give_back(run)
+            return None
         active = ActiveRun(run)
+        if run.crashes:
+            active.executor = self._isolation_of(run) or run.executor
         self._active[run.id] = active
-        self._busy[run.executor] += 1
+        self._slots.take(active)
         self._idle.clear()
+        if run.claimed_at - run.due_at > LATE:
+            self._notices.started_late(run, (run.claimed_at - run.due_at).total_seconds())
         outcome = self._runner.prepare(active)
         if outcome is not None:
             self._end(active, outcome)
-            return
+            return None
         if run.recovery is RecoveryPolicy.FAIL:
             work: Coroutine[Any, Any, RunOutcome | None] = self._perform_durably(active)
         else:
-            active.started_at = self._clock.now()
+            active.started_at, active.began = self._clock.now(), self._clock.monotonic()
             self._progress.started(active)
             self._set_timer(active)
             work = self._runner.perform(active)
@@ -285,6 +399,7 @@ class HostedDispatcher(Dispatcher, Service):
         active.task.add_done_callback(lambda task: self._ended(active, task))
         if run.cancel_requested:
             active.stop(RunReason.REQUESTED, self._clock.monotonic())
+        return active
 
     async def _perform_durably(self, active: ActiveRun) -> RunOutcome | None:
         # Invariant: code of a recovery=fail job starts only after RUNNING is durable.
@@ -293,7 +408,11 @@ class HostedDispatcher(Dispatcher, Service):
         signals = await self._claimer.update([update])
         if any(signal.kind is SignalKind.LOST for signal in signals):
             return None
-        active.started_at = started_at
+        if signals:
+            # Asked to cancel after the claim was made and before this was among the active: it is told once.
+            active.stop(RunReason.REQUESTED, self._clock.monotonic())
+            return self._runner.stopped(active)
+        active.started_at, active.began = started_at, self._clock.monotonic()
         active.is_recorded = True
         self._set_timer(active)
         return await self._runner.perform(active)
@@ -318,15 +437,41 @@ class HostedDispatcher(Dispatcher, Service):
             active.timer.cancel()
         self._active.pop(run.id, None)
         self._progress.forget(active)
-        if active.has_slot:
-            self._busy[run.executor] -= 1
-        if outcome is not None:
+        self._slots.leave(active)
+        if outcome is not None and outcome.state is RunState.QUARANTINED:
+            self._do(self._quarantine_run(run, outcome))
+        elif outcome is not None:
             self._outcomes.add(run, outcome)
+        if active.context is not None and (active.context.has_workspace or active.executor in self._slots.isolating):
+            # Moved now, for the next attempt may ask for its folder before this one is removed.
+            aside = set_aside(active.context.folder, run.fencing_token)
+            if aside is not None:
+                self._do(asyncio.to_thread(remove, aside))
         active.close()
+        self._room.left(active)
         if self._full:
             self._alarm.ring()
         if not self._active:
+            self._room.enter()
+        if not self._active:
             self._idle.set()
+
+    async def _quarantine_run(self, run: ClaimedRun, outcome: RunOutcome) -> None:
+        # Invariant: the pause is durable before the outcome is. A host that dies in between finds a suspect again.
+        await self._pause_job(run)
+        self._outcomes.add(run, outcome)
+
+    async def _pause_job(self, run: ClaimedRun | JobRun) -> None:
+        """Pause a job because of this run; none of its runs is claimed meanwhile, however long it takes."""
+        self._quarantining.add(run.job_type)
+        self._offered -= {run.job_type}
+        await self._quarantine.admit(run)
+        self._quarantining.discard(run.job_type)
+
+    def _do(self, chore: Coroutine[Any, Any, None]) -> None:
+        task = self._loop.create_task(chore)
+        self._chores.add(task)
+        task.add_done_callback(self._chores.discard)
 
     def _time_out(self, active: ActiveRun) -> None:
         active.stop(RunReason.TIMEOUT, self._clock.monotonic())
@@ -341,19 +486,8 @@ class HostedDispatcher(Dispatcher, Service):
     async def _beat(self) -> None:
         while True:
             self._watchdog.tick()
-            self._find_stuck()
+            self._stuck.look(self._active.values())
             await asyncio.sleep(min(1.0, self._settings.blocked_after.total_seconds() / 2))
-
-    def _find_stuck(self) -> None:
-        limit = self._clock.monotonic() - self._settings.cancel_grace.total_seconds()
-        for active in self._active.values():
-            if active.cancelled_at is not None and active.cancelled_at < limit and not active.is_stuck:
-                active.is_stuck = True
-                active.has_slot = False
-                self._busy[active.run.executor] -= 1
-                self._progress.report(active)
-                logger.error("run is stuck", run_id=str(active.run.id), job_type=active.run.job_type)
-                self._alarm.ring()
 
     async def _wait_idle(self, seconds: float) -> None:
         if self._active and seconds > 0:

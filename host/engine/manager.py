@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from host.contracts.bus import MessageBus
 from host.contracts.clock import Clock
-from host.contracts.engine import Dispatcher, JobDirectory, Scheduler
+from host.contracts.engine import Dispatcher, JobDirectory, Scheduler, StartOptions
 from host.contracts.jobs import JobCatalogue, JobManagerService, RunControl
 from host.contracts.registry import JobRegistry, Registration
 from host.contracts.runs import JobRunReader, JobRunWriter
@@ -48,6 +48,7 @@ class HostedJobManager(JobManagerService):
         clock: Clock,
         scheduler: Scheduler,
         dispatcher: Dispatcher,
+        options: StartOptions,
     ) -> None:
         self._catalogue = catalogue
         self._directory = directory
@@ -60,16 +61,31 @@ class HostedJobManager(JobManagerService):
         self._clock = clock
         self._scheduler = scheduler
         self._dispatcher = dispatcher
+        self._options = options
+        self._listed: Mapping[str, JobInfo] | None = None
+        """What the two lists were made of."""
+        self._registered: tuple[JobInfo, ...] = ()
+        self._unregistered: tuple[JobInfo, ...] = ()
 
     async def jobs(self) -> Sequence[JobInfo]:
-        """Give the registered jobs, by name."""
-        return sorted(self._directory.jobs().values(), key=_by_name)
+        """Give the registered jobs, by name; the same object until something changes."""
+        self._list()
+        return self._registered
 
     async def get_available_jobs(self) -> Sequence[JobInfo]:
-        """Give the jobs that are offered but not registered, by name."""
-        registered = self._directory.jobs()
-        return sorted(
-            (info for job_type, info in self._catalogue.available().items() if job_type not in registered), key=_by_name
+        """Give the jobs that are offered but not registered, by name; the same object until something changes."""
+        self._list()
+        return self._unregistered
+
+    def _list(self) -> None:
+        known = self._directory.jobs()
+        if known is self._listed:
+            return
+        offered = self._catalogue.available()
+        self._listed = known
+        self._registered = tuple(sorted(known.values(), key=_by_name))
+        self._unregistered = tuple(
+            sorted((info for job_type, info in offered.items() if job_type not in known), key=_by_name)
         )
 
     async def get_job(self, job: str) -> JobInfo:
@@ -97,9 +113,10 @@ class HostedJobManager(JobManagerService):
         added = await self._directory.add(info, fallback)
         self._bus.publish(JobsChanged())
         self._bus.publish(ScheduleChanged(job_type=info.job_type))
-        starts = start_type in (JobStartType.IMMEDIATE, JobStartType.DELAY)
-        if starts and not await self._reader.latest([info.id], UNFINISHED):
-            await self._control.submit([RunSubmission(job=info.job_type, owner="start")])
+        if start_type in (JobStartType.IMMEDIATE, JobStartType.DELAY) and not self._options.has_started(info):
+            if not await self._reader.latest([info.id], UNFINISHED):
+                await self._control.submit([RunSubmission(job=info.job_type, owner="start")])
+            self._options.note_started([info])
         return added
 
     async def register_job(self, job_type: str) -> JobInfo:

@@ -14,6 +14,7 @@ from host.engine.alarm import Alarm
 from host.errors import InvalidRequestError, StoreUnavailableError
 from host.model.messages import RunsChanged
 from host.model.runs import ClaimedRun, RunOutcome, RunReason, RunSignal, RunState, SignalKind
+from host.model.traces import trace_id_of
 
 logger = structlog.get_logger(__name__)
 
@@ -37,11 +38,13 @@ class OutcomeWriter:
         bus: MessageBus,
         *,
         on_signal: Callable[[RunSignal], None],
+        on_ended: Callable[[ClaimedRun, RunOutcome], None],
         on_written: Callable[[], None],
     ) -> None:
         self._claimer = claimer
         self._bus = bus
         self._on_signal = on_signal
+        self._on_ended = on_ended
         self._on_written = on_written
         self._waiting: list[tuple[ClaimedRun, RunOutcome]] = []
         self._writing = 0
@@ -113,6 +116,7 @@ class OutcomeWriter:
         if self.is_holding:
             self.is_holding = False
             logger.info("outcomes written again")
+        refused = {signal.id for signal in signals if signal.kind is SignalKind.LOST}
         for signal in signals:
             if signal.kind is SignalKind.LOST:
                 # About the claim that has ended here: by now the run may be claimed anew, and is not to be disturbed.
@@ -123,6 +127,9 @@ class OutcomeWriter:
         self._on_written()
         self._written_at = self._loop.time()
         self._teller.tell(batch)
+        for run, outcome in batch:
+            if run.id not in refused:
+                self._on_ended(run, outcome)
 
 
 def _without_result(outcome: RunOutcome, error: InvalidRequestError) -> RunOutcome:
@@ -165,7 +172,7 @@ def _tell(run: ClaimedRun, outcome: RunOutcome) -> None:
         f"run {outcome.state}",
         job_type=run.job_type,
         run_id=str(outcome.id),
-        trace_id=run.trace_id,
+        trace_id=trace_id_of(run.trace_id),
         **({"reason": outcome.reason.value} if outcome.reason else {}),
         **({"error": outcome.error.error} if outcome.error else {}),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from host.model.jobs import RetryPolicy
 from host.model.runs import RunReason
 from host.model.schedules import JobSchedule, MisfirePolicy
 from host.triggers.missed import all_missed, latest_missed
@@ -16,6 +17,8 @@ ALL_WINDOW = timedelta(days=1)
 """How far back policy ALL looks unless the schedule says otherwise."""
 ALL_LIMIT = 100
 """Policy ALL fires at most this many at once."""
+LONGEST_WAIT = timedelta(days=36_500)
+"""A run waits no longer than this to be tried again, whatever was asked: the calendar ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +54,14 @@ def decide_missed(
     return [Fire(fire_time=time) for time in all_missed(trigger, after=after, now=end, limit=ALL_LIMIT)], last
 
 
-def retry_delay(attempt: int, fraction: float) -> timedelta:
-    """Give how long to wait after failed attempt ``attempt`` (from 1): doubling from 1 s to 5 min.
+def retry_delay(policy: RetryPolicy, attempt: int, fraction: float) -> timedelta:
+    """Give how long to wait after failed attempt ``attempt`` (from 1); ``fraction`` in [0, 1) is what the lot says.
 
-    ``fraction`` in [0, 1) spreads it over the upper half, so that runs which failed together part.
+    Never longer than the policy's longest wait, never shorter than what its jitter leaves.
     """
-    seconds = min(300.0, 2.0 ** min(attempt - 1, 20))
-    return timedelta(seconds=seconds * (0.5 + fraction / 2))
+    longest = min(policy.longest, LONGEST_WAIT).total_seconds()
+    try:
+        seconds = min(longest, policy.delay.total_seconds() * policy.factor ** (attempt - 1))
+    except OverflowError:
+        seconds = longest
+    return timedelta(seconds=seconds * (1 - policy.jitter * (1 - fraction)))

@@ -57,11 +57,16 @@ class ProgressWriter:
                 await self._alarm.wait(60)
                 await asyncio.sleep(START_DELAY_SECONDS)
                 continue
-            now = self._clock.monotonic()
-            due = [active for active in self._dirty.values() if self._is_due(active, now)][:BATCH]
-            if due:
-                await self._write(due, now)
+            await self._write_due()  # by itself, so that nothing of a run is held while there is nothing to write
             await asyncio.sleep(START_DELAY_SECONDS if not self._dirty else PROGRESS_SECONDS / 4)
+
+    async def _write_due(self) -> None:
+        # What another thread told while the run ended is dropped: its answer would be taken for the next attempt's.
+        self._dirty = {key: active for key, active in self._dirty.items() if active.task is not None}
+        now = self._clock.monotonic()
+        due = [active for active in self._dirty.values() if self._is_due(active, now)][:BATCH]
+        if due:
+            await self._write(due, now)
 
     def _is_due(self, active: ActiveRun, now: float) -> bool:
         return not active.is_recorded or now - active.written_at >= PROGRESS_SECONDS

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from host.errors import InvalidRequestError
 from host.model.jobs import JobInfo, OverlapPolicy
 from host.model.json import JsonObject
 from host.model.parameters import check_parameters
 from host.model.runs import JobRun, RunRequest
 from host.model.submissions import RunSubmission
+from host.model.traces import is_trace
 
 
 def request_of(job: JobInfo, submission: RunSubmission) -> RunRequest:
-    """Give the request for a submission; raises InvalidParameterError."""
+    """Give the request for a submission; raises InvalidParameterError, InvalidRequestError for what is no trace."""
+    if submission.trace_id is not None and not is_trace(submission.trace_id):
+        hint = "give 32 hexadecimal digits in lower case, or a traceparent as W3C Trace Context has it"
+        raise InvalidRequestError(f"{submission.trace_id[:60]!r} is no trace id", where=submission.job, hint=hint)
     return RunRequest(
         job_id=job.id,
         job_type=job.job_type,

@@ -24,9 +24,9 @@ from host.engine.alarm import Alarm
 from host.engine.planned import PlannedSchedule, plan_schedules
 from host.engine.requests import base_request
 from host.errors import HostError, StoreUnavailableError
-from host.model.ids import to_microseconds
+from host.model.ids import from_microseconds, to_microseconds
 from host.model.jobs import JobInfo, JobStartType
-from host.model.messages import RunsChanged, ScheduleChanged
+from host.model.messages import PausesChanged, RunsChanged, ScheduleChanged
 from host.model.parameters import check_parameters
 from host.model.runs import FINAL_STATES, RunFilter, RunRequest, RunState
 from host.model.schedules import ScheduleCursor, ScheduleEntry
@@ -59,6 +59,7 @@ class SchedulerSettings(Settings):
 @dataclass(slots=True)
 class _Changes:
     everything: bool = False
+    pauses: bool = False
     job_types: set[str] = field(default_factory=set)
 
 
@@ -118,10 +119,12 @@ class HostedScheduler(Scheduler, Service):
         self._unsubscribe = [
             self._bus.subscribe(ScheduleChanged, self._schedule_changed),
             self._bus.subscribe(RunsChanged, self._runs_changed),
+            self._bus.subscribe(PausesChanged, self._pauses_noted),
         ]
         await self._plan(await self._directory.all_schedules(), catch_up=self._options.catch_up())
         await self._start_jobs(JobStartType.IMMEDIATE)
         loop = asyncio.get_running_loop()
+        self._delay_until = self._clock.monotonic() + self._settings.start_delay.total_seconds()
         self._tasks = [
             loop.create_task(self._run(), name="scheduler"),
             loop.create_task(self._start_delayed(), name="delayed start"),
@@ -165,6 +168,17 @@ class HostedScheduler(Scheduler, Service):
     def look(self) -> None:
         """Look at the clock and for changes now."""
         self._alarm.ring()
+
+    async def wait_quiet(self) -> datetime | None:
+        """Look now, and return when nothing is due; gives when something will be. For who moves the clock by hand."""
+        start_in = self._delay_until - self._clock.monotonic()
+        if start_in <= 0:
+            await asyncio.wait(self._tasks[1:])  # the delayed start, which is under way
+        await self._alarm.wait_quiet()
+        times = [from_microseconds(self._heap[0][0])] if self._heap else []
+        if start_in > 0:
+            times.append(self._clock.now() + timedelta(seconds=start_in))
+        return min(times, default=None)
 
     # -- planning ------------------------------------------------------------------------------------------
 
@@ -314,6 +328,10 @@ class HostedScheduler(Scheduler, Service):
             self._changes.job_types.add(message.job_type)
         self._alarm.ring()
 
+    def _pauses_noted(self, _: PausesChanged) -> None:
+        self._changes.pauses = True
+        self._alarm.ring()
+
     def _runs_changed(self, _: RunsChanged) -> None:
         if self._waiting and not self._ends_changed:
             self._ends_changed = True
@@ -323,6 +341,8 @@ class HostedScheduler(Scheduler, Service):
         changes, self._changes = self._changes, _Changes()
         has_ended, self._ends_changed = self._ends_changed, False
         try:
+            if changes.pauses:
+                await self.pauses_changed()
             if changes.everything:
                 await self._plan(await self._directory.all_schedules())
             elif changes.job_types:
@@ -332,6 +352,7 @@ class HostedScheduler(Scheduler, Service):
         except StoreUnavailableError as error:
             logger.error("changes wait: a store cannot be read or written", error=str(error))
             self._changes.everything |= changes.everything
+            self._changes.pauses |= changes.pauses
             self._changes.job_types |= changes.job_types
             self._ends_changed = True
             return
@@ -365,12 +386,13 @@ class HostedScheduler(Scheduler, Service):
             logger.warning("everything is paused", reason=reason, hint="jobhost jobs resume --all")
 
     async def _start_jobs(self, start_type: JobStartType) -> None:
-        jobs = [job for job in self._directory.jobs().values() if job.start_type is start_type]
+        registered = [job for job in self._directory.jobs().values() if job.start_type is start_type]
+        jobs = {job.id: job for job in registered if not self._options.has_started(job)}
         if not jobs:
             return
-        unfinished = await self._reader.latest([job.id for job in jobs], UNFINISHED)
+        unfinished = await self._reader.latest(list(jobs), UNFINISHED)
         requests = []
-        for job in jobs:
+        for job in list(jobs.values()):
             if job.id in unfinished:
                 continue
             try:
@@ -378,9 +400,11 @@ class HostedScheduler(Scheduler, Service):
             except HostError as error:
                 self._broken[job.job_type] = str(error)
                 logger.error("job not started", job_type=job.job_type, error=str(error))
+                del jobs[job.id]
         if requests:
             await self._writer.submit(requests)
             self._dispatcher.wake()
+        self._options.note_started(jobs.values())
 
     async def _start_delayed(self) -> None:
         await self._clock.sleep(self._settings.start_delay.total_seconds())

@@ -20,7 +20,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -33,23 +33,17 @@ from typing import Any, BinaryIO, TypeVar
 from host.contracts.clock import Clock
 from host.contracts.host import BackupReport, ConfigurationFiles, HostBackup
 from host.contracts.maintenance import StoreMaintenance
-from host.errors import HostError, InvalidRequestError, StoreCorruptError, StoreUnavailableError
-from host.local.clock import SystemClock
-from host.xmlfile import write_atomically
+from host.errors import InvalidRequestError, StoreCorruptError, StoreUnavailableError
 
 FORMAT = 1
 MAX_FILES = 10_000
 MAX_BYTES = 256 * 1024**3
 """What an archive may unpack to."""
-RESTORED_MARKER = "restored"
-"""A host whose data directory holds this file starts paused; JSON: ``restored_at``, ``archive``, ``created_at``."""
-RESTORED_CONFIGURATION = "restored-configuration"
 
 _MANIFEST = "manifest.json"
 _MANIFEST_BYTES = 4 * 1024**2
 _LOCK = ".jobhost-backup.lock"
 _WORKSPACE = ".jobhost-backup-"
-_RESTORING = ".restoring-"
 _ARCHIVE = re.compile(r"jobhost-backup-(\d{8}T\d{6}Z)(?:-(\d+))?\.tar\.gz")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PIECE = 16 * 1024
@@ -98,20 +92,6 @@ class Manifest:
         return tuple(file for file in self.files if file.kind is kind)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RestoreReport:
-    """What a restore did."""
-
-    created_at: datetime
-    """When the archive was made; what happened since is not in it."""
-    files: tuple[str, ...]
-    """Store files put in place; the previous ones are beside them, ``.before-restore``."""
-    configuration: tuple[str, ...]
-    """Configuration files unpacked for comparison, main file first; those in use were not touched."""
-    would_catch_up: tuple[str, ...] = ()
-    """Schedules that missed fire times since; only a caller who knows the schedules can fill it."""
-
-
 class ArchiveBackup(HostBackup):
     """Writes ``jobhost-backup-<UTC>.tar.gz`` (0600) from the configured stores and the configuration files.
 
@@ -132,17 +112,17 @@ class ArchiveBackup(HostBackup):
             raise InvalidRequestError(f"keep is {keep}", hint="at least the new archive is kept; give 1 or more")
         workspace = _Workspace(folder)
         try:
-            await _in_thread(workspace.open)
+            await in_thread(workspace.open)
             copies: list[Path] = []
             for store in self._stores:
                 target = workspace.content / FileKind.STORE.folder / store.store_name
-                await _in_thread(partial(target.mkdir, parents=True))
+                await in_thread(partial(target.mkdir, parents=True))
                 copies += await store.backup(target)
-            return await _in_thread(partial(self._finish, workspace, copies, keep))
+            return await in_thread(partial(self._finish, workspace, copies, keep))
         except OSError as error:
-            raise _unavailable("the backup was not completed", error, folder) from error
+            raise unavailable("the backup was not completed", error, folder) from error
         finally:
-            await _in_thread(workspace.close)
+            await in_thread(workspace.close)
 
     def _finish(self, workspace: _Workspace, copies: Sequence[Path], keep: int) -> BackupReport:
         content = workspace.content
@@ -178,43 +158,9 @@ def read_archive(archive: Path, *, scratch: Path | None = None, max_bytes: int =
     """
     try:
         with tempfile.TemporaryDirectory(prefix="jobhost-archive-", dir=scratch) as folder:
-            return _unpack(archive, Path(folder), max_bytes)
+            return unpack(archive, Path(folder), max_bytes)
     except OSError as error:
-        raise _unavailable("the archive cannot be read", error, archive) from error
-
-
-def restore_archive(
-    archive: Path, *, stores: Sequence[StoreMaintenance], data_directory: Path, clock: Clock | None = None
-) -> RestoreReport:
-    """Put the stores of an archive in place, while no host runs; the next start is paused.
-
-    The archive is verified first; a damaged one (StoreCorruptError), or one with a store that is not among
-    ``stores`` (InvalidRequestError), changes nothing. A store without a copy in the archive stays as it is.
-    Configuration files go to ``restored-configuration/<n>/`` in the data directory, never in place. If a store
-    cannot be put back (StoreUnavailableError), restore again once the cause is gone.
-    """
-    try:
-        for left in data_directory.glob(f"{_RESTORING}*"):
-            shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=_RESTORING, dir=data_directory) as folder:
-            manifest = _unpack(archive, Path(folder), MAX_BYTES)
-            wanted = _match(manifest, stores, archive)
-            _mark(data_directory, archive, manifest, (clock or SystemClock()).now())
-            configuration = _keep_configuration(manifest, Path(folder), data_directory)
-            files = _put_back(wanted, Path(folder))
-    except OSError as error:
-        raise _unavailable("the archive was not restored", error, archive) from error
-    return RestoreReport(created_at=manifest.created_at, files=files, configuration=configuration)
-
-
-async def restore(config: Path, archive: Path) -> RestoreReport:
-    """Restore an archive into the stores and the data directory that a configuration names; see restore_archive."""
-    from host.kernel.catchup import foresee_catch_up
-    from host.kernel.host import open_stores
-
-    async with open_stores(config) as (stores, data_directory):
-        report = await _in_thread(partial(restore_archive, archive, stores=stores, data_directory=data_directory))
-    return replace(report, would_catch_up=await foresee_catch_up(config))
+        raise unavailable("the archive cannot be read", error, archive) from error
 
 
 class _Workspace:
@@ -291,7 +237,7 @@ class _Pieces(io.RawIOBase):
         return self._inflated.tell()
 
 
-async def _in_thread(work: Callable[[], R]) -> R:
+async def in_thread(work: Callable[[], R]) -> R:
     """Do blocking work; when cancelled, wait for it first, since a thread cannot be stopped."""
     future = asyncio.get_running_loop().run_in_executor(None, work)
     try:
@@ -349,7 +295,8 @@ def _delete_old(newest: Path, keep: int) -> Iterator[str]:
         yield str(path)
 
 
-def _unpack(archive: Path, target: Path, max_bytes: int) -> Manifest:
+def unpack(archive: Path, target: Path, max_bytes: int) -> Manifest:
+    """Unpack a whole, unchanged archive into a folder; raises StoreCorruptError for any other."""
     try:
         with gzip.open(archive, "rb") as inflated:
             stream = _Pieces(inflated)
@@ -451,50 +398,7 @@ def _check_sqlite(path: Path, name: str, archive: Path) -> None:
         )
 
 
-def _match(manifest: Manifest, stores: Sequence[StoreMaintenance], archive: Path) -> list[StoreMaintenance]:
-    owners = {file.name.split("/")[1] for file in manifest.of(FileKind.STORE)}
-    unknown = sorted(owners - {store.store_name for store in stores})
-    if unknown:
-        raise InvalidRequestError(
-            f"the configuration has no store for {', '.join(unknown)}",
-            where=str(archive),
-            hint="configure the providers the archive was made with",
-        )
-    return [store for store in stores if store.store_name in owners]
-
-
-def _mark(data_directory: Path, archive: Path, manifest: Manifest, now: datetime) -> None:
-    facts = {"restored_at": now.isoformat(), "archive": str(archive.absolute())}
-    facts["created_at"] = manifest.created_at.isoformat()
-    # Written before any store changes, so that a restore cut short also ends in a paused start.
-    write_atomically(data_directory / RESTORED_MARKER, json.dumps(facts, indent=1).encode() + b"\n")
-
-
-def _put_back(stores: Sequence[StoreMaintenance], folder: Path) -> tuple[str, ...]:
-    files: list[str] = []
-    for store in stores:
-        try:
-            files += map(str, store.restore(folder / FileKind.STORE.folder / store.store_name))
-        except (OSError, HostError) as error:
-            raise StoreUnavailableError(
-                f"store {store.store_name!r} was not put back: {error}",
-                hint=f"put back before it: {', '.join(files) or 'nothing'}; remedy the cause and restore again",
-            ) from error
-    return tuple(files)
-
-
-def _keep_configuration(manifest: Manifest, folder: Path, data_directory: Path) -> tuple[str, ...]:
-    target = data_directory / RESTORED_CONFIGURATION
-    files = manifest.of(FileKind.CONFIGURATION)
-    if target.exists():
-        aside = target.with_name(f"{target.name}.before-restore")
-        shutil.rmtree(aside, ignore_errors=True)
-        target.rename(aside)
-    if files:
-        (folder / FileKind.CONFIGURATION.folder).rename(target)
-    return tuple(str(target.joinpath(*file.name.split("/")[1:])) for file in files)
-
-
-def _unavailable(message: str, error: OSError, where: Path) -> StoreUnavailableError:
+def unavailable(message: str, error: OSError, where: Path) -> StoreUnavailableError:
+    """Give the error for what the operating system refuses."""
     place = error.filename if isinstance(error.filename, str) else str(where)
     return StoreUnavailableError(f"{message}: {error.strerror or error}", where=place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,7 +11,7 @@ from host.contracts.host import ConfigurationFiles
 from host.contracts.jobs import Job, JobCatalogue
 from host.errors import JobNotFoundError
 from host.kernel.catalogue import Catalogue
-from host.model.jobs import JobInfo
+from host.model.jobs import JobInfo, JobStartType
 
 
 class HostStartOptions(StartOptions):
@@ -20,6 +20,7 @@ class HostStartOptions(StartOptions):
     def __init__(self, *, catch_up: bool = True, paused: str | None = None) -> None:
         self._catch_up = catch_up
         self._paused = paused
+        self._started: set[tuple[str, JobStartType]] = set()
 
     def catch_up(self) -> bool:
         """Whether missed fire times are considered."""
@@ -28,6 +29,18 @@ class HostStartOptions(StartOptions):
     def paused(self) -> str | None:
         """Why everything starts paused, or None."""
         return self._paused
+
+    def has_started(self, job: JobInfo) -> bool:
+        """Whether the start type's run of this job has been seen to."""
+        return (job.job_type, job.start_type) in self._started
+
+    def note_started(self, jobs: Iterable[JobInfo]) -> None:
+        """Remember these jobs with their start types."""
+        self._started.update((job.job_type, job.start_type) for job in jobs)
+
+    def go_on_from(self, earlier: HostStartOptions, registered: Iterable[JobInfo]) -> None:
+        """Know what an earlier host of this process has started, of the jobs that it had registered in the end."""
+        self.note_started(job for job in registered if earlier.has_started(job))
 
 
 class HostConfigurationFiles(ConfigurationFiles):

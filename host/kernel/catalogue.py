@@ -22,7 +22,8 @@ from host.contracts.host import PluginInfo
 from host.contracts.jobs import Job
 from host.errors import PluginError
 from host.hookspecs import PROJECT, HostHooks
-from host.model.jobs import JobInfo, JobParameter, OverlapPolicy, RecoveryPolicy, job_id_of
+from host.model.jobs import JobInfo, JobParameter, OverlapPolicy, RecoveryPolicy, RetryPolicy, job_id_of
+from host.model.runs import LONGEST_TIMEOUT
 from host.santedb.types import normalise_type
 
 logger = structlog.get_logger(__name__)
@@ -33,6 +34,8 @@ HUNG_IMPORT_SECONDS = 60.0
 MAX_OFFERED = 10_000
 """What one hook of one plugin may offer."""
 
+_INTEGERS = range(-(2**31), 2**31)
+"""What run stores take."""
 _NONE = type(None)
 _JOB_ATTRIBUTES: tuple[tuple[str, tuple[type, ...], str], ...] = (
     ("id", (UUID, _NONE), "a UUID"),
@@ -45,6 +48,8 @@ _JOB_ATTRIBUTES: tuple[tuple[str, tuple[type, ...], str], ...] = (
     ("timeout", (timedelta, _NONE), "a timedelta"),
     ("priority", (int,), "a whole number"),
     ("max_attempts", (int,), "a whole number"),
+    ("retry", (RetryPolicy,), "a RetryPolicy"),
+    ("process_safe", (bool,), "True or False"),
     ("executor", (str, _NONE), "the name of an executor"),
 )
 """What a job class may say of itself: ``(attribute, its types, what is expected)``."""
@@ -55,6 +60,8 @@ class Catalogue:
     """Classes that can be had, and the plugins they come from."""
 
     plugins: list[PluginInfo] = field(default_factory=list)
+    packages: dict[str, str] = field(default_factory=dict)
+    """``{plugin: the package that holds its entry point}``, also of plugins that could not be loaded."""
     providers: dict[str, list[type[Contract]]] = field(default_factory=dict)
     """``{type name or alias: classes}``; an alias may stand for several."""
     jobs: dict[str, type[Job]] = field(default_factory=dict)
@@ -114,8 +121,12 @@ def describe_job(job: type[Job]) -> JobInfo:
         if not isinstance(parameter, JobParameter):
             hint = 'write JobParameter("name", int)'
             raise PluginError(f"job {name}: {parameter!r:.80} in parameters is no JobParameter", hint=hint)
-    if job.max_attempts < 1:
-        raise PluginError(f"job {name}: max_attempts is {job.max_attempts}; expected 1 or more")
+    if job.max_attempts not in _INTEGERS or job.max_attempts < 1:
+        raise PluginError(f"job {name}: max_attempts is {job.max_attempts}; expected 1 to {_INTEGERS[-1]}")
+    if job.priority not in _INTEGERS:
+        raise PluginError(f"job {name}: priority is {job.priority}; expected {_INTEGERS[0]} to {_INTEGERS[-1]}")
+    if job.timeout is not None and not timedelta(0) < job.timeout <= LONGEST_TIMEOUT:
+        raise PluginError(f"job {name}: timeout is {job.timeout}; expected more than nothing, and no eternity")
     is_async = inspect.iscoroutinefunction(job.run)
     return JobInfo(
         id=getattr(job, "id", None) or job_id_of(name),
@@ -131,6 +142,8 @@ def describe_job(job: type[Job]) -> JobInfo:
         timeout=job.timeout,
         priority=job.priority,
         max_attempts=job.max_attempts,
+        retry=job.retry,
+        process_safe=job.process_safe,
     )
 
 
@@ -172,6 +185,8 @@ def _wait(thread: threading.Thread, points: Sequence[EntryPoint], loaded: Sequen
 
 
 def _load(catalogue: Catalogue, point: EntryPoint) -> PluginInfo:
+    module = point.value.partition(":")[0]
+    catalogue.packages[point.name] = module.rpartition(".")[0] or module
     base = PluginInfo(
         name=point.name,
         distribution=point.dist.name if point.dist else "unknown",

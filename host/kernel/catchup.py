@@ -11,6 +11,7 @@ from host.engine.planned import PlannedSchedule, plan_schedules
 from host.errors import HostError
 from host.kernel.host import Host
 from host.kernel.lifecycle import Lifecycle
+from host.model.counts import counted
 from host.model.runs import FINAL_STATES, RunState
 from host.triggers import describe
 
@@ -52,5 +53,5 @@ async def _missed(host: Host) -> list[str]:
         fires, missed = plan.missed(now)
         if fires:
             words = describe(plan.schedule, default_timezone=timezone)
-            lines.append(f"{plan.job.job_type} ({words}): {fires} run(s) for {missed} fire time(s)")
+            lines.append(f"{plan.job.job_type} ({words}): {counted(fires, 'run')} for {counted(missed, 'fire time')}")
     return lines

@@ -16,6 +16,7 @@ from host.kernel.config import HostConfig, describe_unknown, read_configuration
 from host.kernel.foresee import foresee
 from host.kernel.graph import Resolution, known_sections, resolve
 from host.kernel.host import Host
+from host.kernel.missing import broken_plugins
 from host.kernel.wiring import contracts_of
 
 
@@ -55,6 +56,7 @@ def check_configuration(config: Path) -> CheckReport:
     except ConfigurationError as error:
         return CheckReport(file=str(config), problems=_problems(error))
     resolution = resolve(parsed, catalogue)
+    broken = broken_plugins(catalogue)
     problems, host = _build(parsed, catalogue)
     would_run, damage = _would_run(resolution, catalogue, host) if host else ((), ())
     infos = host.provider_infos() if host else []
@@ -63,6 +65,7 @@ def check_configuration(config: Path) -> CheckReport:
         *parsed.missing_includes,
         *resolution.unknown_providers,
         *resolution.unknown_jobs,
+        *(host.left_out if host else ()),
         *describe_unknown(parsed, known_sections(catalogue)),
     )
     return CheckReport(
@@ -71,7 +74,7 @@ def check_configuration(config: Path) -> CheckReport:
         jobs=_job_rows(resolution),
         problems=problems,
         unknown=unknown,
-        warnings=(*parsed.warnings, *_broken_plugins(catalogue), *_findings(infos)),
+        warnings=(*parsed.warnings, *(each for each in broken if each not in problems), *_findings(infos)),
         would_run=would_run,
         is_clean=not problems and not unknown,
     )
@@ -94,14 +97,6 @@ def _build(config: HostConfig, catalogue: Catalogue) -> tuple[tuple[Problem, ...
 
 def _problems(error: ConfigurationError) -> tuple[Problem, ...]:
     return error.problems or (Problem(message=error.message, where=error.where, hint=error.hint),)
-
-
-def _broken_plugins(catalogue: Catalogue) -> tuple[Problem, ...]:
-    return tuple(
-        Problem(message=f"plugin {plugin.name} ({plugin.distribution}) could not be loaded: {plugin.error}")
-        for plugin in catalogue.plugins
-        if plugin.error
-    )
 
 
 def _findings(infos: Sequence[ProviderInfo]) -> tuple[Problem, ...]:
@@ -139,6 +134,8 @@ def _job_rows(resolution: Resolution) -> tuple[CheckRow, ...]:
 
 
 def _would_run(resolution: Resolution, catalogue: Catalogue, host: Host) -> tuple[tuple[str, ...], tuple[Problem, ...]]:
+    if host.left_out:
+        return (), ()
     try:
         stored, timezone = asyncio.run(host.stored_schedules())
     except HostError as error:

@@ -13,7 +13,6 @@ from host.kernel.hostconfig import HostConfig, ProviderRow, UnknownSection, desc
 from host.kernel.references import redact
 from host.kernel.schema import check_section, has_schema
 from host.kernel.settings import bind_settings
-from host.kernel.suggest import suggest
 from host.santedb.sections import APPLICATION_SECTION
 from host.santedb.types import normalise_type
 
@@ -25,19 +24,26 @@ __all__ = [
     "bind_settings",
     "describe_unknown",
     "read_configuration",
-    "suggest",
 ]
 
 
-def read_configuration(path: Path, *, environment: Mapping[str, str], skip_missing: bool = False) -> HostConfig:
+def read_configuration(
+    path: Path, *, environment: Mapping[str, str], skip_missing: bool = False, only: str | None = None
+) -> HostConfig:
     """Read a configuration and all its includes; ``environment`` resolves ``${NAME}``.
 
     An include that is not there is a problem, or with ``skip_missing`` one of ``missing_includes``.
+    With ``only``, if there is a section of that type, it alone is read, and what is wrong elsewhere does not matter.
     Raises ConfigurationError, whose ``problems`` hold every finding with ``file:line``. What only plugins can
     judge is left to them: provider types are rows of text, unknown sections are listed.
     """
     files = ConfigurationFiles(path, environment)
     sections, named, warnings = _first_of_each(files.sections)
+    if only in sections:
+        sections, named = {only: sections[only]}, {}
+        for document in files.documents:
+            document.problems.clear()
+            document.missing.clear()
     for section in sections.values():
         if has_schema(section.type):
             _check_known(section)

@@ -1,15 +1,14 @@
-"""Who gets whom, built: one provider a row, wired by annotations; the one home of dependency-injector."""
+"""Who gets whom, built: one provider a row, wired by annotations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from dependency_injector import containers, providers
-
 from host.contracts.contract import Contract, Settings
 from host.contracts.jobs import Job
 from host.errors import ConfigurationError, HostError, Problem, WiringError
+from host.kernel.injector import containers, providers
 from host.kernel.wiring import Need, Plan, Row, needs_of
 
 C = TypeVar("C", bound=Contract)

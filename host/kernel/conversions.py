@@ -10,7 +10,7 @@ from datetime import timedelta
 from enum import Enum
 from pathlib import Path
 
-from host.kernel.suggest import did_you_mean
+from host.model.suggest import did_you_mean
 from host.santedb.durations import parse_duration
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")

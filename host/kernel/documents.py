@@ -10,7 +10,7 @@ from pathlib import Path
 from host.errors import Problem, XmlError
 from host.kernel.elements import SectionElement, SectionSource
 from host.kernel.references import References
-from host.kernel.suggest import did_you_mean
+from host.model.suggest import did_you_mean
 from host.santedb.sections import NAMESPACE, ROOT
 from host.xmlfile import XSI, Element, elements, line_of, local_name, namespace, read_xml, serialize
 

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from difflib import SequenceMatcher
 
 from host.contracts.contract import Contract
-from host.contracts.engine import Scheduler
+from host.contracts.engine import JobDirectory, Scheduler
 from host.contracts.executors import JobExecutor
 from host.contracts.host import ControlFace, HostControl
 from host.contracts.jobs import Job, JobManagerService
 from host.engine.scheduler import SchedulerSettings
 from host.errors import ConfigurationError, HostError, InvalidScheduleError, Problem, WiringError
 from host.kernel.backup import ArchiveBackup
+from host.kernel.blueprint import PROCESS, HostProcessBlueprint
 from host.kernel.builtin import HostConfigurationFiles, HostJobCatalogue, HostStartOptions
 from host.kernel.catalogue import Catalogue
 from host.kernel.config import HostConfig, bind_settings, describe_unknown
 from host.kernel.container import Container
-from host.kernel.suggest import suggest
+from host.kernel.missing import broken_plugins, causes_of, unknown_name
 from host.kernel.wiring import Need, Plan, Row, contracts_of, needs_of, plan_wiring
 from host.model.schedules import JobSchedule
 from host.santedb.jobs import ConfiguredJob, JobConfiguration
 from host.triggers import check_schedule
 
 HOST_SECTION = "HostConfigurationSection"
-LIKENESS = 0.7
-"""How alike two class names must be for one to be proposed instead of the other."""
-
 ROOTS: tuple[type[Contract], ...] = (JobManagerService, ControlFace)
 """What every host has, from the configuration or by default."""
 
@@ -40,6 +36,8 @@ class Graph:
     plan: Plan
     container: Container
     warnings: tuple[Problem, ...] = ()
+    jobs_left_out: tuple[Problem, ...] = ()
+    """Configured jobs, where nothing here runs jobs."""
 
 
 @dataclass(slots=True)
@@ -51,6 +49,8 @@ class Resolution:
     jobs: list[tuple[ConfiguredJob, str | None]] = field(default_factory=list)
     """Each configured job with its job type, None where no plugin offers it."""
     unknown_jobs: list[Problem] = field(default_factory=list)
+    causes: list[Problem] = field(default_factory=list)
+    """The plugins that could not be loaded and whose own some of the unknown names are."""
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -61,7 +61,7 @@ def resolve(config: HostConfig, catalogue: Catalogue) -> Resolution:
     for provider in config.providers:
         classes = catalogue.providers.get(provider.type)
         if classes is None:
-            resolution.unknown_providers.append(_unknown("provider", provider.type, provider.where, catalogue))
+            resolution.unknown_providers.append(unknown_name("provider", provider.type, provider.where, catalogue))
         for cls in classes or ():
             if (cls, provider.name) in seen:
                 message = f"provider {provider.type} is listed twice, first at {seen[cls, provider.name]}"
@@ -71,6 +71,9 @@ def resolve(config: HostConfig, catalogue: Catalogue) -> Resolution:
                 seen[cls, provider.name] = provider.where
                 resolution.rows.append(Row(cls, provider.where, provider.name))
     _resolve_jobs(config, catalogue, resolution)
+    nameless = [job.job_type for job, job_type in resolution.jobs if job_type is None]
+    nameless += [provider.type for provider in config.providers if provider.type not in catalogue.providers]
+    resolution.causes.extend(causes_of(nameless, catalogue))
     return resolution
 
 
@@ -80,24 +83,36 @@ def build_graph(
     """Resolve, wire and construct; raises ConfigurationError with every problem found."""
     resolution = resolve(config, catalogue)
     unknown = [*resolution.unknown_providers, *resolution.unknown_jobs]
-    problems = [*resolution.problems, *(() if skip_unknown else unknown)]
+    problems = [*resolution.problems, *(() if skip_unknown else [*resolution.causes, *unknown])]
+    broken = broken_plugins(catalogue)
+    idle: list[Problem] = []
+    futile: list[Problem] = []
     jobs = HostJobCatalogue(catalogue)
-    built_in: list[Contract] = [jobs, options, HostConfigurationFiles(config.files), control]
+    blueprint = HostProcessBlueprint(config, catalogue)
+    built_in: list[Contract] = [jobs, options, HostConfigurationFiles(config.files), blueprint, control]
     rows = [Row(type(instance), "built-in", instance=instance) for instance in built_in]
     try:
-        plan = plan_wiring([*rows, *resolution.rows], default_providers(catalogue), ROOTS, _wishes(catalogue))
+        defaults = default_providers(catalogue)
+        plan = plan_wiring([*rows, *resolution.rows], defaults, ROOTS, _wishes(catalogue), causes=broken)
         container = Container(plan, lambda cls, name: bind_settings(cls, config, name=name))
         container.build()
         jobs.bind(container.job_factory)
-        problems.extend(_check_schedules(config, resolution, container))
-        _check_jobs(resolution, catalogue, container)
+        blueprint.bind(plan, configured=[job_type for _, job_type in resolution.jobs if job_type])
+        if JobDirectory in plan.providers:
+            problems.extend(_check_schedules(config, resolution, container))
+            _check_jobs(resolution, catalogue, container, blueprint)
+        else:
+            idle = _jobs_without_engine(resolution, plan)
+            problems.extend(() if skip_unknown else idle)
+            futile = _futile_pause(options)
     except ConfigurationError as error:
         problems.extend(error.problems or [Problem(message=error.message, where=error.where, hint=error.hint)])
     if problems:
+        problems.sort(key=lambda problem: problem not in broken)
         raise ConfigurationError(f"{config.path} cannot be used", problems=list(dict.fromkeys(problems)))
-    left_out = (*config.missing_includes, *(unknown if skip_unknown else ()))
+    left_out = (*config.missing_includes, *(unknown if skip_unknown else ()), *idle, *futile)
     unread = describe_unknown(config, known_sections(catalogue))
-    return Graph(plan, container, (*config.warnings, *left_out, *unread))
+    return Graph(plan, container, (*config.warnings, *left_out, *unread), tuple(idle))
 
 
 def default_providers(catalogue: Catalogue) -> dict[type[Contract], list[type[Contract]]]:
@@ -144,12 +159,35 @@ def _resolve_jobs(config: HostConfig, catalogue: Catalogue, resolution: Resoluti
         job_type = catalogue.resolve_job(job.job_type)
         resolution.jobs.append((job, job_type))
         if job_type is None:
-            resolution.unknown_jobs.append(_unknown("job", job.job_type, job.where, catalogue))
+            resolution.unknown_jobs.append(unknown_name("job", job.job_type, job.where, catalogue))
         elif job_type in seen:
             message = f"job {job.job_type} is configured twice, first at {seen[job_type]}"
             resolution.problems.append(Problem(message=message, where=job.where, hint="remove one"))
         else:
             seen[job_type] = job.where
+
+
+def _jobs_without_engine(resolution: Resolution, plan: Plan) -> list[Problem]:
+    """Say of each configured job that nobody here runs it: the jobs are those of another host."""
+    manager = plan.providers[JobManagerService]
+    hint = "configure it there, and remove it here; serve --skip-unknown leaves it out"
+    return [
+        Problem(
+            message=f"job {job.job_type} would never run: this host's jobs are those of {manager}",
+            where=job.where,
+            hint=hint,
+        )
+        for job, job_type in resolution.jobs
+        if job_type is not None
+    ]
+
+
+def _futile_pause(options: HostStartOptions) -> list[Problem]:
+    reason = options.paused()
+    if reason is None:
+        return []
+    hint = "jobhost jobs pause --all, when it runs, pauses its upstream"
+    return [Problem(message=f"started paused ({reason}), which means nothing where no jobs are run", hint=hint)]
 
 
 def _check_schedules(config: HostConfig, resolution: Resolution, container: Container) -> list[Problem]:
@@ -173,7 +211,9 @@ def _check_schedules(config: HostConfig, resolution: Resolution, container: Cont
     return problems
 
 
-def _check_jobs(resolution: Resolution, catalogue: Catalogue, container: Container) -> None:
+def _check_jobs(
+    resolution: Resolution, catalogue: Catalogue, container: Container, blueprint: HostProcessBlueprint
+) -> None:
     problems = []
     executors = sorted(executor.name for executor in container.all(JobExecutor))
     for job, job_type in resolution.jobs:
@@ -188,33 +228,12 @@ def _check_jobs(resolution: Resolution, catalogue: Catalogue, container: Contain
         if executors and wanted not in executors:
             message = f"job {job_type} wants executor {wanted!r}, which no configured provider offers"
             problems.append(Problem(message=message, where=job.where, hint=f"there are {', '.join(executors)}"))
+        refusal = blueprint.refusal(job_type) if wanted == PROCESS else None
+        if refusal is not None:
+            problems.append(Problem(message=refusal.message, where=job.where, hint=refusal.hint))
         try:
             container.job_factory(cls)
         except HostError as error:
             problems.append(Problem(message=error.message, where=job.where, hint=error.hint))
     if problems:
         raise WiringError("configured jobs cannot run", problems=problems)
-
-
-def _unknown(kind: str, name: str, where: str, catalogue: Catalogue) -> Problem:
-    known: Sequence[str] = [*catalogue.providers] if kind == "provider" else [*catalogue.names]
-    failed = [plugin for plugin in catalogue.plugins if plugin.error]
-    close = _meant(name, known)
-    hint = f"did you mean {close}?" if close else "jobhost plugins lists what is installed"
-    module = name.partition(":")[0].partition(".")[0]
-    for plugin in failed:
-        if module.replace("_", "-") in plugin.distribution.replace("_", "-") or len(failed) == 1:
-            hint = f"plugin {plugin.name!r} could not be loaded: {plugin.error}"
-    return Problem(message=f"unknown {kind} {name}", where=where, hint=hint)
-
-
-def _meant(name: str, known: Iterable[str]) -> str | None:
-    """Give what was probably meant; a long common namespace alone makes no likeness."""
-    close = suggest(name, known)
-    if close is None or SequenceMatcher(None, _last_word(name), _last_word(close)).ratio() < LIKENESS:
-        return None
-    return close
-
-
-def _last_word(name: str) -> str:
-    return name.partition(",")[0].replace(":", ".").rpartition(".")[2].casefold()

@@ -8,29 +8,45 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self, TypeVar
+from typing import ClassVar, Protocol, Self, TypeVar
 
 import structlog
 
+from host.contracts.bus import MessageBus
 from host.contracts.clock import Clock
 from host.contracts.contract import Contract, Service, Settings
-from host.contracts.engine import Dispatcher, Scheduler
-from host.contracts.host import DataDirectory, HostControl, HostState, HostStatus, PluginInfo, ProviderInfo
+from host.contracts.engine import Dispatcher, JobDirectory, Scheduler
+from host.contracts.host import (
+    DataDirectory,
+    ExecutorInfo,
+    HostControl,
+    HostState,
+    HostStatus,
+    LastReload,
+    PluginInfo,
+    ProviderInfo,
+    ReloadReport,
+)
+from host.contracts.jobs import Job
 from host.contracts.maintenance import StoreMaintenance
-from host.contracts.registry import JobRegistry
-from host.contracts.runs import JobRunReader
 from host.contracts.schedules import JobScheduleManager
+from host.errors import HostUnavailableError, Problem, UnsupportedOperationError
 from host.kernel.builtin import HostStartOptions
 from host.kernel.catalogue import Catalogue, load_catalogue
 from host.kernel.config import HostConfig, bind_settings, read_configuration
 from host.kernel.container import Container
+from host.kernel.difference import differences
 from host.kernel.graph import HOST_SECTION, Graph, build_graph
+from host.kernel.handle import HostHandle
 from host.kernel.lifecycle import Lifecycle
+from host.kernel.standing import EngineStanding
 from host.kernel.wiring import contracts_of
 from host.local.directory import DataDirectorySettings
+from host.model.messages import HostStopping
 from host.model.schedules import ScheduleEntry
 
 logger = structlog.get_logger(__name__)
@@ -50,19 +66,44 @@ class HostSettings(Settings):
     """How long active runs may go on after SIGTERM or ``jobhost drain``."""
 
 
-class Host(HostControl):
+class HostKeeper(Protocol):
+    """Whoever runs a host in this process, and other hosts after it."""
+
+    @property
+    def last_reload(self) -> LastReload | None:
+        """How the latest reload ended."""
+
+    async def reload(self, *, dry_run: bool, by: str | None) -> ReloadReport:
+        """Put another host in its place, as ``HostControl.reload`` promises."""
+
+    def end(self) -> None:
+        """Let no other host come after it."""
+
+
+class Host(HostControl, HostHandle):
     """One host, from a configuration file; an async context manager that starts and stops it."""
 
     def __init__(
-        self, config: HostConfig, catalogue: Catalogue, *, skip_unknown: bool, options: HostStartOptions
+        self,
+        config: HostConfig,
+        catalogue: Catalogue,
+        *,
+        skip_unknown: bool,
+        options: HostStartOptions,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._config = config
         self._catalogue = catalogue
+        self._skip_unknown = skip_unknown
+        self._options = options
+        self._environment = os.environ if environment is None else environment
+        self._keeper: HostKeeper | None = None
         self._state = HostState.STARTING
         self._drain_requested = asyncio.Event()
         self._graph: Graph = build_graph(config, catalogue, self, skip_unknown=skip_unknown, options=options)
         self._container: Container = self._graph.container
         self._lifecycle = Lifecycle(self._services())
+        self._standing = EngineStanding(self._container)
         self._settings = bind_settings(HostSettings, config)
         self._mark = bind_settings(DataDirectorySettings, config).path / RESTORED_MARK
 
@@ -76,16 +117,54 @@ class Host(HostControl):
         catch_up: bool = True,
         paused: str | None = None,
         catalogue: Catalogue | None = None,
+        jobs: Sequence[type[Job]] = (),
+        providers: Sequence[type[Contract]] = (),
     ) -> Self:
-        """Read, resolve and build everything, start nothing; raises ConfigurationError with every problem."""
+        """Read, resolve and build everything, start nothing; raises ConfigurationError with every problem.
+
+        ``jobs`` and ``providers`` are offered beside those of installed plugins; PluginError for one that cannot be.
+        """
         known = os.environ if environment is None else environment
         config = read_configuration(Path(path), environment=known, skip_missing=skip_unknown)
-        settings = bind_settings(DataDirectorySettings, config)
-        if paused is None and (settings.path / RESTORED_MARK).exists():
-            paused = "restored from a backup"
-        options = HostStartOptions(catch_up=catch_up, paused=paused)
+        options = HostStartOptions(catch_up=catch_up, paused=paused or _why_paused(config))
         found = load_catalogue() if catalogue is None else catalogue
-        return cls(config, found, skip_unknown=skip_unknown, options=options)
+        found.add(providers, jobs)
+        return cls(config, found, skip_unknown=skip_unknown, options=options, environment=known)
+
+    def successor(self) -> Host:
+        """Read the configuration again and build a host to take this one's place, from the same catalogue.
+
+        Raises ConfigurationError with every problem; this host is as it was in any case.
+        """
+        return self._following(
+            read_configuration(self._config.path, environment=self._environment, skip_missing=self._skip_unknown)
+        )
+
+    def afresh(self) -> Host:
+        """Build this host again from the configuration it has, whatever the files say now."""
+        return self._following(self._config)
+
+    def go_on_from(self, earlier: Host) -> None:
+        """Take over what an earlier host of this process has done at its start; before ``start``."""
+        directory = earlier._container.find(JobDirectory)
+        self._options.go_on_from(earlier._options, directory.jobs().values() if directory else ())
+
+    def changes_to(self, other: Host) -> ReloadReport:
+        """Give what differs in another host's configuration, and what is odd about that one."""
+        changes = differences(self._config, other._config, self._catalogue)
+        return ReloadReport(changes=changes, warnings=tuple(map(str, other._graph.warnings)))
+
+    def _following(self, config: HostConfig) -> Host:
+        options = HostStartOptions(paused=_why_paused(config))
+        following = Host(
+            config,
+            self._catalogue,
+            skip_unknown=self._skip_unknown,
+            options=options,
+            environment=self._environment,
+        )
+        following._keeper = self._keeper
+        return following
 
     async def start(self) -> None:
         """Start every service; the host is READY when this returns."""
@@ -103,6 +182,7 @@ class Host(HostControl):
 
     async def stop(self) -> None:
         """Stop every service; safe twice."""
+        self._say_stopping()
         try:
             await self._lifecycle.stop()
         finally:
@@ -123,6 +203,10 @@ class Host(HostControl):
         """Give the provider of a contract."""
         return self._container.get(contract)
 
+    async def wait_failed(self) -> None:
+        """Wait until a service fails in the background, and raise why; HostUnavailableError once the host stops."""
+        await self._lifecycle.wait_failed()
+
     async def wait_drain(self) -> None:
         """Wait until somebody asks to drain, or raise why a service failed."""
         failed = asyncio.ensure_future(self._lifecycle.wait_failed())
@@ -138,30 +222,50 @@ class Host(HostControl):
     async def finish_drain(self) -> int:
         """Let active runs end within the drain time; returns how many were given back."""
         self._state = HostState.DRAINING
+        self._say_stopping()
         dispatcher = self._container.find(Dispatcher)
         if dispatcher is None:
             return 0
         return await dispatcher.drain(self._settings.drain.total_seconds())
 
-    async def status(self) -> HostStatus:
-        """Give state, providers with their health, and load."""
-        scheduler = self._container.find(Scheduler)
+    def _say_stopping(self) -> None:
+        bus = self._container.find(MessageBus)
+        if bus is not None:
+            bus.publish(HostStopping())
+
+    def resume(self) -> None:
+        """Go on as if nobody had asked to drain."""
+        self._drain_requested.clear()
+        self._state = HostState.READY
         dispatcher = self._container.find(Dispatcher)
-        registry = self._container.find(JobRegistry)
-        counters = await self._container.get(JobRunReader).counters()
+        if dispatcher is not None:
+            dispatcher.resume()
+
+    def executors(self) -> Sequence[ExecutorInfo]:
+        """Give the executors with their load."""
+        dispatcher = self._container.find(Dispatcher)
+        return dispatcher.executors() if dispatcher else ()
+
+    async def status(self) -> HostStatus:
+        """Give state, providers with their health, and load; refuses while the host starts."""
+        if self._state is HostState.STARTING:
+            raise HostUnavailableError("the host is starting", hint="try again in a moment")
+        standing = await self._standing.ask()
         return HostStatus(
             state=self._state,
-            version=version("jobhost"),
+            version=_version(),
             pid=os.getpid(),
             node=self._container.get(DataDirectory).node(),
             started_at=self._started_at,
             configuration=str(self._config.path),
             data_directory=str(self._container.get(DataDirectory).path()),
-            timezone=scheduler.timezone() if scheduler else "UTC",
+            timezone=standing.timezone,
             providers=tuple(self.provider_infos()),
-            executors=dispatcher.load() if dispatcher else {},
-            unfinished={state.value: count for state, count in counters.by_state.items()},
-            paused={pause.scope: pause.reason for pause in await registry.pauses()} if registry else {},
+            executors=tuple(self.executors()),
+            unfinished=standing.unfinished,
+            paused={pause.scope: pause.reason for pause in standing.pauses},
+            pauses=standing.pauses,
+            last_reload=self._keeper.last_reload if self._keeper else None,
         )
 
     async def plugins(self) -> Sequence[PluginInfo]:
@@ -171,7 +275,20 @@ class Host(HostControl):
     async def drain(self, *, by: str | None = None) -> None:
         """Begin to drain."""
         logger.info("drain requested", by=by)
+        if self._keeper is not None:
+            self._keeper.end()
         self.begin_drain()
+
+    async def reload(self, *, dry_run: bool = False, by: str | None = None) -> ReloadReport:
+        """Ask whoever keeps this host; refuse if a program does."""
+        if self._keeper is None:
+            hint = "leave its `async with` block and start another"
+            raise UnsupportedOperationError("a host that a program embeds cannot be reloaded", hint=hint)
+        return await self._keeper.reload(dry_run=dry_run, by=by)
+
+    def kept_by(self, keeper: HostKeeper) -> None:
+        """Say who runs this host, and others after it; those know it, too."""
+        self._keeper = keeper
 
     def begin_drain(self) -> None:
         """Let ``wait_drain`` return; safe twice."""
@@ -182,11 +299,17 @@ class Host(HostControl):
         """Give where it stands."""
         return self._state
 
+    @property
+    def left_out(self) -> Sequence[Problem]:
+        """Configured jobs that this host, which runs none itself, leaves out."""
+        return self._graph.jobs_left_out
+
     async def stored_schedules(self) -> tuple[Sequence[ScheduleEntry], str]:
-        """Give the stored schedule entries and the default zone, without starting anything."""
-        stored = self._container.find(JobScheduleManager)
+        """Give the stored schedule entries and the default zone, without starting anything; none without an engine."""
         scheduler = self._container.find(Scheduler)
-        return (await stored.all() if stored else ()), (scheduler.timezone() if scheduler else "UTC")
+        if scheduler is None:
+            return (), "UTC"
+        return await self._container.get(JobScheduleManager).all(), scheduler.timezone()
 
     def services_below(self, *contracts: type[Contract]) -> list[tuple[str, Service]]:
         """Give the services that providers of these contracts are or need, in start order."""
@@ -215,6 +338,11 @@ class Host(HostControl):
         return infos
 
 
+def _why_paused(config: HostConfig) -> str | None:
+    mark = bind_settings(DataDirectorySettings, config).path / RESTORED_MARK
+    return "restored from a backup" if mark.exists() else None
+
+
 @asynccontextmanager
 async def open_stores(path: Path) -> AsyncIterator[tuple[list[StoreMaintenance], Path]]:
     """Give the stores of a configuration while no host runs, and the data directory, locked meanwhile.
@@ -229,3 +357,8 @@ async def open_stores(path: Path) -> AsyncIterator[tuple[list[StoreMaintenance],
         yield host._container.all(StoreMaintenance), directory.path()  # noqa: SLF001  # the host's own module
     finally:
         await directory.stop()
+
+
+@cache
+def _version() -> str:
+    return version("jobhost")

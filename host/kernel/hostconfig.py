@@ -8,7 +8,7 @@ from pathlib import Path
 
 from host.errors import Problem
 from host.kernel.elements import SectionElement
-from host.kernel.suggest import did_you_mean
+from host.model.suggest import did_you_mean
 from host.santedb.sections import SANTEDB_SECTIONS
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from host.contracts.contract import Service
-from host.errors import HostError, ProviderStartError
+from host.errors import HostError, HostUnavailableError, ProviderStartError
 
 logger = structlog.get_logger(__name__)
 
@@ -61,13 +61,15 @@ class Lifecycle:
             raise cancelled
 
     async def wait_failed(self) -> None:
-        """Wait until a background task of a service ends, and raise why."""
+        """Wait until a background task of a service ends, and raise why; HostUnavailableError if it was stopped."""
         tasks = {task: name for name, service in self._started for task in service.background()}
         if not tasks:
             await asyncio.Event().wait()
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         task = done.pop()
         name = tasks[task]
+        if name not in dict(self._started):
+            raise HostUnavailableError("the host has stopped")
         error = None if task.cancelled() else task.exception()
         if isinstance(error, HostError):
             raise error

@@ -10,5 +10,9 @@ from host.local.directory import DataDirectorySettings
 
 
 def data_directory(config: Path) -> Path:
-    """Give the data directory of a configuration; raises ConfigurationError."""
-    return bind_settings(DataDirectorySettings, read_configuration(config, environment=os.environ)).path
+    """Give the data directory of a configuration, so that its host can be asked whatever else was edited badly.
+
+    Raises ConfigurationError if the place is not known.
+    """
+    kind = DataDirectorySettings.section
+    return bind_settings(DataDirectorySettings, read_configuration(config, environment=os.environ, only=kind)).path

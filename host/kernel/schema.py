@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from host.kernel.suggest import did_you_mean
+from host.model.suggest import did_you_mean
 from host.santedb.sections import SCHEMAS
 from host.xmlfile import (
     Element,

@@ -1,4 +1,4 @@
-"""Running a host as a process: signals, ready line, drain, exit status."""
+"""Running hosts as a process: signals, exit status, and that the process ends."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from pathlib import Path
 
 import structlog
 
-from host.contracts.host import DataDirectory, HostState
+from host.contracts.host import HostState
 from host.errors import ProviderStartError
 from host.kernel.host import Host
 from host.kernel.log import configure_logging
+from host.kernel.succession import Succession
 
 logger = structlog.get_logger("host")
 
@@ -36,6 +37,14 @@ def tune_interpreter() -> None:
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
 
 
+def settle_memory() -> None:
+    """Exempt from collections what lives as long as the host, which has just started."""
+    if gc.get_freeze_count():
+        gc.unfreeze()
+        gc.collect()  # the host before it, which has cycles
+    gc.freeze()
+
+
 def serve(
     config: Path,
     *,
@@ -46,8 +55,11 @@ def serve(
 ) -> int:
     """Run a host until it is told to stop; 0 after an orderly stop. Raises HostError if it cannot start.
 
+    SIGHUP, like ``HostControl.reload``, puts one with the configuration as it is then in its place.
+
     The process is to end then, and does so within LEAVE_SECONDS, whatever code of jobs still runs.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop takes it: by itself it ends the process
     configure_logging(log_format)
     tune_interpreter()
     began = time.monotonic()
@@ -87,22 +99,10 @@ async def _serve(host: Host, began: float) -> int:
     main = asyncio.current_task()
     assert main is not None
     received: list[int] = []
-    _on_signals(host, main, received)
+    succession = Succession(host, began=began, on_ready=settle_memory)
+    _on_signals(succession, main, received)
     try:
-        async with host:
-            gc.freeze()
-            directory = host.get(DataDirectory)
-            logger.info(
-                "host ready",
-                node=directory.node(),
-                data=str(directory.path()),
-                seconds=round(time.monotonic() - began, 2),
-            )
-            await host.wait_drain()
-            logger.info("host draining")
-            left = await host.finish_drain()
-            if left:
-                logger.warning("runs given back", count=left, hint="they start again with the next host")
+        await succession.run()
     except asyncio.CancelledError as error:
         if not received:
             hint = "a provider's start, stop or background task raised CancelledError"
@@ -113,7 +113,7 @@ async def _serve(host: Host, began: float) -> int:
     return 0
 
 
-def _on_signals(host: Host, main: asyncio.Task[object], received: list[int]) -> None:
+def _on_signals(succession: Succession, main: asyncio.Task[object], received: list[int]) -> None:
     loop = asyncio.get_running_loop()
 
     first = 0.0
@@ -124,10 +124,19 @@ def _on_signals(host: Host, main: asyncio.Task[object], received: list[int]) -> 
             return
         first = first or loop.time()
         received.append(1)
-        if len(received) > 1 or host.state is HostState.STARTING:
+        if len(received) > 1 or succession.state is HostState.STARTING:
             main.cancel()
         else:
-            host.begin_drain()  # does nothing while it drains already
+            succession.end()  # does nothing while it drains already, unless for a reload
+
+    has_terminal = os.isatty(0)
+
+    def hang_up() -> None:
+        if has_terminal and not os.isatty(0):
+            stop()  # the terminal was closed
+        else:
+            succession.reload_soon()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)

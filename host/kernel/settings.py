@@ -16,7 +16,7 @@ from host.kernel.conversions import ConversionError, absolute_path, convert, is_
 from host.kernel.elements import SectionElement
 from host.kernel.hostconfig import HostConfig
 from host.kernel.references import redact_problem
-from host.kernel.suggest import did_you_mean
+from host.model.suggest import did_you_mean
 
 S = TypeVar("S", bound=Settings)
 

@@ -47,6 +47,8 @@ def _default(field: SettingsField) -> str:
     match field.default:
         case None:
             return "required" if field.is_required else "none"
+        case "":
+            return "empty"
         case bool():
             return f"`{str(field.default).lower()}`"
         case timedelta():

@@ -115,42 +115,104 @@ def plan_wiring(
     defaults: Mapping[type[Contract], Sequence[type[Contract]]],
     roots: Sequence[type[Contract]],
     wishes: Sequence[type[Contract]] = (),
+    *,
+    causes: Sequence[Problem] = (),
 ) -> Plan:
     """Decide the whole graph, filling gaps by defaults; raises WiringError with every problem found.
 
-    ``wishes`` are filled, too, where a default disturbs nothing that is there.
+    ``wishes``, and needs that are optional, are filled where a default disturbs nothing that is there. ``causes`` are
+    what may explain that no default is there; where one is missing they come first.
     """
-    return _Planner(list(rows), defaults).plan(roots, wishes)
+    return _Planner(list(rows), defaults, causes).plan(roots, wishes)
 
 
 class _Planner:
-    def __init__(self, rows: list[Row], defaults: Mapping[type[Contract], Sequence[type[Contract]]]) -> None:
+    def __init__(
+        self,
+        rows: list[Row],
+        defaults: Mapping[type[Contract], Sequence[type[Contract]]],
+        causes: Sequence[Problem],
+    ) -> None:
         self.rows = rows
         self.defaults = defaults
+        self.causes = causes
         self.problems: list[Problem] = []
+        self.missing: dict[type[Contract], list[str]] = {}
         self.needs: dict[Row, list[Need]] = {}
+        self.options: list[type[Contract]] = []
+        """What optional parameters ask for."""
         self.plan_ = Plan()
 
     def plan(self, roots: Sequence[type[Contract]], wishes: Sequence[type[Contract]]) -> Plan:
+        self._check_companions()
         for contract in roots:
-            self._ensure(contract, f"every host needs {contract.__name__}", optional=False)
+            self._ensure(contract, f"every host needs {contract.__name__}")
         self._read_all_needs()
+        for contract in self.options:  # which grow with what is granted
+            self._grant(contract)
         for contract in wishes:
             self._grant(contract)
         for row in self.rows:
             self._fill(row)
         self._choose_outermost()
-        if not self.problems:
+        problems = [*self._tell_missing(), *self.problems]
+        if not problems:
             self._order()
-        if self.problems:
-            raise WiringError("the configured providers cannot be put together", problems=self.problems)
+            problems = self.problems
+        if problems:
+            raise WiringError("the configured providers cannot be put together", problems=problems)
         return self.plan_
+
+    def _check_companions(self) -> None:
+        """Raise at once where a default would stand for what a configured provider wants beside it."""
+        alone: dict[tuple[type[Contract], ...], Row] = {}
+        for row in self.rows:
+            missing = tuple(contract for contract in row.cls.companions if not self._offering(contract))
+            if missing:
+                alone.setdefault(missing, row)
+        problems = [_lonely(row, missing) for missing, row in alone.items()]
+        if problems:
+            raise WiringError("the configured providers cannot be put together", problems=problems)
+
+    def _tell_missing(self) -> list[Problem]:
+        told = list(self.causes) if self.missing else []
+        for first, *others in self.missing.values():
+            message = f"{first}, and no configured provider offers it"
+            if others:
+                message += f"; {len(others)} more {'needs' if len(others) == 1 else 'need'} it"
+            told.append(Problem(message=message, hint="add one to <serviceProviders>"))
+        return told
 
     def _grant(self, contract: type[Contract]) -> None:
         candidates = self.defaults.get(contract, ())
-        if len(candidates) == 1 and not contract.many and not any(map(self._offering, contracts_of(candidates[0]))):
+        if len(candidates) == 1 and not contract.many and not self._disturbs(candidates[0]):
             self.rows.append(Row(candidates[0], "default"))
             self._read_all_needs()
+
+    def _disturbs(self, default: type[Contract]) -> bool:
+        """Say whether a default, or one that it cannot do without, offers what somebody else offers already.
+
+        So an engine's part comes with the engine alone: its store would be a second one beside an upstream's.
+        """
+        offered = {contract for row in self.rows for contract in contracts_of(row.cls)}
+        coming = [default]
+        for cls in coming:
+            if any(contract in offered and not contract.many for contract in contracts_of(cls)):
+                return True
+            offered.update(contracts_of(cls))
+            for contract in self._demands_of(cls):
+                candidates = self.defaults.get(contract, ())
+                if contract not in offered and len(candidates) == 1 and candidates[0] not in coming:
+                    coming.append(candidates[0])
+        return False
+
+    def _demands_of(self, cls: type[Contract]) -> list[type[Contract]]:
+        """Give the contracts a class cannot do without; what is wrong with it is told once it is a row."""
+        try:
+            needs = needs_of(cls)
+        except WiringError:
+            return []
+        return [need.contract for need in needs if need.contract and not need.is_optional and not need.contract.many]
 
     def _read_all_needs(self) -> None:
         while len(self.needs) < len(self.rows):
@@ -166,23 +228,29 @@ class _Planner:
             self.problems.append(Problem(message=error.message, where=row.where, hint=error.hint))
             return
         for need in self.needs[row]:
-            if need.contract is not None:
-                self._ensure(need.contract, f"{row} needs {need.contract.__name__}", optional=need.is_optional)
+            if need.contract is not None and need.is_optional and not need.is_many:
+                self.options.append(need.contract)
+            elif need.contract is not None:
+                self._ensure(need.contract, f"{row} needs {need.contract.__name__}")
 
-    def _ensure(self, contract: type[Contract], why: str, *, optional: bool) -> None:
-        if self._offering(contract):
-            return
+    def _ensure(self, contract: type[Contract], why: str) -> None:
+        offering = self._offering(contract)
         candidates = self.defaults.get(contract, ())
         if contract.many:
-            self.rows.extend(Row(cls, "default") for cls in candidates)
+            # One more executor takes nothing away; but a store that is one of many here is the only one elsewhere.
+            known = {row.cls for row in self.rows}
+            for cls in candidates:
+                is_one_of_many = all(each.many for each in contracts_of(cls))
+                if cls not in known and (is_one_of_many or not (offering or self._disturbs(cls))):
+                    self.rows.append(Row(cls, "default"))
+            return
+        if offering:
             return
         if len(candidates) == 1:
             self.rows.append(Row(candidates[0], "default"))
-        elif not optional and not candidates:
-            self.problems.append(
-                Problem(message=f"{why}, and no configured provider offers it", hint="add one to <serviceProviders>")
-            )
-        elif not optional:
+        elif not candidates:
+            self.missing.setdefault(contract, []).append(why)
+        else:
             names = ", ".join(f"{cls.__module__}:{cls.__qualname__}" for cls in candidates)
             self.problems.append(
                 Problem(message=f"{why}, and several defaults offer it: {names}", hint="name one in <serviceProviders>")
@@ -241,6 +309,15 @@ class _Planner:
         except CycleError as error:
             cycle = " -> ".join(str(row) for row in error.args[1])
             self.problems.append(Problem(message=f"circular: {cycle}", hint="one of them must not need the other"))
+
+
+def _lonely(row: Row, missing: Sequence[type[Contract]]) -> Problem:
+    names = ", ".join(contract.__name__ for contract in missing)
+    hint = "name those that belong to it, too"
+    if row.cls.aliases:
+        hint += f"; {row.cls.aliases[0]!r} stands for all of them"
+    message = f"{row}: expected a provider of {names} beside it, for none of this host's own fits"
+    return Problem(message=message, where=row.where, hint=hint)
 
 
 def _rows_in(arguments: Iterable[Row | list[Row] | None]) -> list[Row]:

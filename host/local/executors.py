@@ -5,14 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import sys
+import threading
+import traceback
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import ClassVar
+from uuid import UUID
 
 from host.contracts.contract import Service, Settings
-from host.contracts.executors import JobCall, JobExecutor
+from host.contracts.executors import JobCall, JobExecutor, JobNotBegunError
 from host.local.threads import DaemonThreads
 from host.model.runs import JobResult
+
+STACK_FRAMES = 20
+"""Innermost frames that a stack shows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +32,27 @@ class ExecutorSettings(Settings):
     """``async def`` jobs at a time."""
     thread_slots: int = 16
     """``def`` jobs at a time."""
+    process_slots: int = 4
+    """Jobs in child processes at a time."""
+    process_grace: timedelta = timedelta(seconds=5)
+    """A child that ignores cancel or timeout this long is killed."""
+    process_max_runs: int = 1
+    """Runs a child performs, one after another, before a new one takes its place."""
+    process_memory: int | None = None
+    """MiB of data a child may hold; None: no limit."""
+    process_cpu: float | None = None
+    """Seconds of CPU a run may use in its child; None: no limit."""
+    process_open_files: int | None = None
+    """Files a child may have open; None: no limit of its own."""
+
+    def __post_init__(self) -> None:
+        least = {"process_slots": 1, "process_max_runs": 1, "process_memory": 1, "process_open_files": 16}
+        for name, bound in least.items():
+            value: int | None = getattr(self, name)
+            if value is not None and value < bound:
+                raise ValueError(f"{name.replace('_', ' ')} must be at least {bound}, not {value}")
+        if self.process_grace < timedelta(0) or (self.process_cpu is not None and self.process_cpu <= 0):
+            raise ValueError("process grace must not be negative, process cpu must be above 0")
 
 
 class LoopJobExecutor(JobExecutor):
@@ -58,6 +87,8 @@ class ThreadJobExecutor(JobExecutor, Service):
         self._slots = settings.thread_slots
         self._threads: DaemonThreads | None = None
         self._waiting: set[asyncio.Task[object]] = set()
+        self._places: dict[UUID, int] = {}
+        """``{run id: thread}``."""
 
     @property
     def slots(self) -> int:
@@ -77,7 +108,10 @@ class ThreadJobExecutor(JobExecutor, Service):
         if self._threads is None:
             self._threads = DaemonThreads("job", keep=self._slots)
         threads = self._threads
-        future = threads.call(partial(contextvars.copy_context().run, _call, call))
+        try:
+            future = threads.call(partial(contextvars.copy_context().run, self._call, call))
+        except RuntimeError as error:
+            raise JobNotBegunError(f"no thread could be had: {error}") from error
         task = asyncio.current_task()
         assert task is not None
         self._waiting.add(task)
@@ -92,11 +126,19 @@ class ThreadJobExecutor(JobExecutor, Service):
             self._waiting.discard(task)
         return future.result()
 
+    def stack(self, run_id: UUID) -> str | None:
+        """Give where the job's thread is."""
+        frame = sys._current_frames().get(self._places.get(run_id, 0))  # noqa: SLF001  # no other way to see it
+        return "".join(traceback.format_stack(frame)[-STACK_FRAMES:]) if frame else None
 
-def _call(call: JobCall) -> JobResult | None:
-    result = call.create().run(call.context)
-    if inspect.isawaitable(result):
-        if inspect.iscoroutine(result):
-            result.close()
-        raise TypeError("a job with `async def run` cannot be performed in a thread")
-    return result
+    def _call(self, call: JobCall) -> JobResult | None:
+        self._places[call.run.id] = threading.get_ident()
+        try:
+            result = call.create().run(call.context)
+        finally:
+            self._places.pop(call.run.id, None)
+        if inspect.isawaitable(result):
+            if inspect.iscoroutine(result):
+                result.close()
+            raise TypeError("a job with `async def run` cannot be performed in a thread")
+        return result

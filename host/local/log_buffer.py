@@ -130,15 +130,21 @@ class LineBuffer:
 def _fit(line: RunLogLine, limit: int) -> Row:
     fields = _json_of(line.fields) if line.fields else "{}"
     event = _cut(line.event, max(0, limit - (_MARK_BYTES if line.fields else 2)))
-    room = limit - len(event.encode())
-    if len(fields.encode()) > room:
+    room = limit - _size(event)
+    if _size(fields) > room:
         # Quoting a JSON text at most doubles it.
         fields = to_json({"truncated": _cut(fields, max(0, room - _MARK_BYTES) // 2)}).decode()
-    size = len(event.encode()) + len(fields.encode())
+    size = _size(event) + _size(fields)
     return Row(to_microseconds(line.at), line.level.value, event, fields, line.attempt, size)
 
 
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit and text.isascii():
+        return text
     return text[:limit].encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
 
 

@@ -60,14 +60,15 @@ def _known(work: RunWork, rows: Sequence[NewRow]) -> dict[int, bytes]:
     seen: set[bytes] = set()
     known: dict[int, bytes] = {}
     for number, row in enumerate(rows):
-        earlier = by_key.get(row.idempotency_key) if row.idempotency_key is not None else None
+        key = row.scoped_key
+        earlier = None if key is None else by_key.get(key)
         if earlier is None and (row.id in by_id or row.id in seen):
             earlier = row.id
         if earlier is not None:
             known[number] = earlier
         seen.add(row.id)
-        if row.idempotency_key is not None:
-            by_key.setdefault(row.idempotency_key, earlier or row.id)
+        if key is not None:
+            by_key.setdefault(key, earlier or row.id)
     return known
 
 
@@ -83,12 +84,11 @@ def _known_ids(work: RunWork, rows: Sequence[NewRow]) -> set[bytes]:
     return known
 
 
-def _known_keys(work: RunWork, rows: Sequence[NewRow]) -> dict[str, bytes]:
-    keys = [row.idempotency_key for row in rows if row.idempotency_key is not None]
-    if not keys:
-        return {}
-    found = work.items("known_keys", tuple[str, str], json_text(keys))
-    return {key: bytes.fromhex(identity) for key, identity in found}
+def _known_keys(work: RunWork, rows: Sequence[NewRow]) -> dict[tuple[str, bytes], bytes]:
+    """Give ``{(key, job): run}`` of the rows' keys that are known."""
+    asked = list(dict.fromkeys(row.scoped_key for row in rows if row.scoped_key is not None))
+    found = work.items_for("known_keys", tuple[int, str], [(number, *each) for number, each in enumerate(asked)])
+    return {asked[number]: bytes.fromhex(identity) for number, identity in found}
 
 
 def _segments(rows: Sequence[NewRow]) -> Iterable[Sequence[NewRow]]:
@@ -131,6 +131,7 @@ def _insert(work: RunWork, rows: Sequence[NewRow]) -> None:
         row.ready = int(row.state == QUEUED and (row.key is None or row.key not in held))
         if row.key is not None and row.state == QUEUED:
             held.add(row.key)
+        work.is_ending |= row.state == SKIPPED
         _remember(work.memory, row)
     work.execute_for("insert", [row.values() for row in rows])
 

@@ -18,7 +18,9 @@ SKIPPED_AT_ONCE = 1000
 _PARKED_AT_ONCE = 5000
 
 
-def claim(work: RunWork, free: Mapping[str, int], job_types: Collection[str], after_tenant: str | None) -> Claim:
+def claim(
+    work: RunWork, free: Mapping[str, int], job_types: Collection[str], after_tenant: str | None, alone_from: int
+) -> Claim:
     """Do one claim; the steps are bounded, and ``next_due`` is past when there is more to do at once."""
     since = work.memory.change
     runs: tuple[ClaimedRun, ...] = ()
@@ -26,7 +28,9 @@ def claim(work: RunWork, free: Mapping[str, int], job_types: Collection[str], af
     if _expire(work):
         _promote(work)
         _offer(work, job_types)
-        picked, last_tenant = _pick(work, free, after_tenant)
+        picked = _pick_suspect(work, free, alone_from)
+        if not picked:
+            picked, last_tenant = _pick(work, free, after_tenant)
         runs = _take(work, picked)
         _skip(work)
         due = _next_due(work)
@@ -81,9 +85,21 @@ def _offer(work: RunWork, job_types: Collection[str]) -> None:
         if parked:
             text = json_text(parked)
             work.execute("unpark", text)
+            work.execute("rehold", text)
             work.queue_keys(text)
         memory.offered_types = types
     memory.offered = job_types
+
+
+def _pick_suspect(work: RunWork, free: Mapping[str, int], alone_from: int) -> list[int]:
+    """Choose the due run that is to be alone because of its crashes, if there is one."""
+    if not work.memory.has_suspects:
+        return []
+    executors = json_text([name for name, slots in free.items() if slots > 0])
+    found = work.items("suspect", int, alone_from, executors)
+    if not found:
+        work.memory.has_suspects = bool(work.one("has_suspects"))
+    return found
 
 
 def _pick(work: RunWork, free: Mapping[str, int], after_tenant: str | None) -> tuple[list[int], str | None]:
@@ -184,6 +200,8 @@ def _refuse(work: RunWork, row: Sequence[object], error: Exception) -> None:
         None,
         entry,
         None,
+        None,
+        False,
         None,
     )
     work.execute_for("finish_final", [values], work.now, work.now, work.now)

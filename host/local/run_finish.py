@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from host.errors import InvalidRequestError
-from host.local.run_rows import CODES, clean, error_text, json_text, read_run
+from host.local.run_rows import CODES, clean, error_text, json_text, microseconds, read_run
 from host.local.run_work import UNKNOWN, RunWork
 from host.model.ids import to_microseconds
 from host.model.runs import (
     FINAL_STATES,
     MAX_CRASHES,
+    MAX_FORGIVEN,
     TRANSITIONS,
     JobRun,
     RunOutcome,
@@ -22,6 +23,8 @@ from host.model.runs import (
     SignalKind,
 )
 
+_IS_CRASH = 10
+"""Where a row of ``finish_again`` says so."""
 _OUTCOME_STATES = (TRANSITIONS[RunState.STARTING] | TRANSITIONS[RunState.RUNNING]) - {RunState.RUNNING}
 
 
@@ -81,6 +84,7 @@ def finish(work: RunWork, outcomes: Sequence[Prepared]) -> list[RunSignal]:
     written += work.execute_for("finish_again", again, work.now, work.now, work.now)
     if again:
         work.memory.next_due = UNKNOWN
+        work.memory.has_suspects |= any(row[_IS_CRASH] for row in again)
     work.release_keys(since)
     if written == len(outcomes):
         return []
@@ -90,7 +94,7 @@ def finish(work: RunWork, outcomes: Sequence[Prepared]) -> list[RunSignal]:
     return [RunSignal(id=outcome.run_id, kind=SignalKind.LOST) for outcome in outcomes if id(outcome) not in accepted]
 
 
-def rescue(work: RunWork, *, by_lease: bool) -> list[JobRun]:
+def rescue(work: RunWork, *, by_lease: bool, isolating: Collection[str]) -> list[JobRun]:
     """End the claims of nodes that are gone."""
     since = work.memory.change
     name = "suspects_by_lease" if by_lease else "suspects_by_node"
@@ -98,7 +102,9 @@ def rescue(work: RunWork, *, by_lease: bool) -> list[JobRun]:
     if not suspects:
         return []
     text = json_text(suspects)
-    work.execute("rescue", work.now, work.numbers(len(suspects)), MAX_CRASHES, text)
+    executors = json_text(sorted(isolating))
+    work.execute("rescue", work.now, work.numbers(len(suspects)), MAX_CRASHES, text, executors, MAX_FORGIVEN)
+    work.memory.has_suspects = True
     work.release_keys(since)
     return [read_run(row) for row in work.items("by_seq", list[object], text)]
 
@@ -174,4 +180,6 @@ def _values(outcome: RunOutcome, now: int) -> tuple[object, ...]:
         error_text(outcome.error),
         outcome.progress,
         clean(outcome.status_text),
+        outcome.is_crash,
+        microseconds(outcome.took),
     )

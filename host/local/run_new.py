@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from host.errors import InvalidRequestError
 from host.local.run_rows import PENDING, QUEUED, SCHEDULED, SKIPPED, json_text, microseconds
 from host.model.ids import to_microseconds, uuid7
 from host.model.jobs import OverlapPolicy
-from host.model.runs import RunRequest
+from host.model.runs import LONGEST_TIMEOUT, RunRequest
 
 _RANDOM_BYTES = 24
 _INTEGERS = range(-(2**31), 2**31)
@@ -36,6 +37,11 @@ class NewRow:
     rest: tuple[object, ...]
     ready: int = 0
     change: int = 0
+
+    @property
+    def scoped_key(self) -> tuple[str, bytes] | None:
+        """Give the idempotency key with the job that it belongs to."""
+        return None if self.idempotency_key is None else (self.idempotency_key, self.job_id)
 
     def values(self) -> tuple[object, ...]:
         """Give its columns in the order of the statement ``insert``."""
@@ -138,3 +144,5 @@ def _check(request: RunRequest) -> None:
     for number in (request.priority, request.missed, request.max_attempts):
         if number not in _INTEGERS:
             raise ValueError(f"{number} is beyond 32 bits")
+    if request.timeout is not None and not timedelta(0) < request.timeout <= LONGEST_TIMEOUT:
+        raise ValueError(f"a timeout of {request.timeout} is not more than nothing, or more than can be kept")

@@ -13,6 +13,7 @@ import msgspec
 from host.model.ids import from_microseconds, to_microseconds
 from host.model.jobs import OverlapPolicy, RecoveryPolicy
 from host.model.runs import AttemptError, ClaimedRun, JobRun, RunReason, RunState
+from host.model.traces import trace_id_of
 
 STATES = (
     RunState.PENDING,
@@ -72,10 +73,11 @@ def read_claimed(row: Sequence[Any]) -> ClaimedRun:
         missed=row[16],
         timeout=None if row[17] is None else _duration(row[17]),
         expires_at=None if row[18] is None else from_microseconds(row[18]),
-        created_at=from_microseconds(row[19]),
+        due_at=from_microseconds(row[19]),
         claimed_at=_shared_instant(row[20]),
         lease_until=None if row[21] is None else _shared_instant(row[21]),
         cancel_requested=bool(row[22]),
+        forgiven=row[23],
     )
 
 
@@ -106,7 +108,9 @@ def error_text(error: AttemptError | None) -> str | None:
 
 def clean(text: str | None) -> str | None:
     """Replace what no database keeps: lone surrogates and NUL."""
-    return text and text.encode("utf-8", "replace").decode().replace("\0", "�")
+    if not text or (text.isascii() and "\0" not in text):
+        return text
+    return text.encode("utf-8", "replace").decode().replace("\0", "�")
 
 
 def microseconds(duration: timedelta | None) -> int | None:
@@ -190,6 +194,7 @@ _RUN_FIELDS: _Fields = (
     ("attempt", "run.attempt", None),
     ("max_attempts", "run.max_attempts", None),
     ("crashes", "run.crashes", None),
+    ("forgiven", "run.forgiven", None),
     ("errors", "coalesce(run.errors, '[]')", _errors),
     ("progress", "run.progress", None),
     ("status_text", "run.status_text", None),
@@ -198,7 +203,7 @@ _RUN_FIELDS: _Fields = (
     ("overlap", "run.overlap", lambda text: _OVERLAPS.get(text, OverlapPolicy.ALLOW)),
     ("exclusive_key", "run.exclusive_key", None),
     ("recovery", "run.recovery", lambda text: _RECOVERIES.get(text, RecoveryPolicy.FAIL)),
-    ("trace_id", "run.trace_id", None),
+    ("trace_id", "run.trace_id", trace_id_of),
     ("node", "run.node", None),
     ("lease_until", "run.lease_until", from_microseconds),
     ("fencing_token", "run.fencing_token", None),
@@ -214,13 +219,14 @@ _RUN_FIELDS: _Fields = (
     ("started_at", "run.started_at", from_microseconds),
     ("finished_at", "run.finished_at", from_microseconds),
     ("updated_at", "run.updated_at", from_microseconds),
+    ("took", "run.took", _duration),
 )
 
 _CLAIMED_COLUMNS = """
   hex(run.id), hex(run.job_id), run.job_type, run.parameters, run.fencing_token, run.executor, run.recovery,
   run.attempt, run.max_attempts, run.crashes, run.tenant, run.owner, run.priority, run.trace_id,
   CASE WHEN run.schedule_id IS NOT NULL THEN hex(run.schedule_id) END, run.fire_time, run.missed, run.timeout,
-  run.expires_at, run.created_at, run.claimed_at, run.lease_until, run.cancel_requested_at IS NOT NULL,
-  run.exclusive_key
+  run.expires_at, run.due_at, run.claimed_at, run.lease_until, run.cancel_requested_at IS NOT NULL,
+  run.forgiven, run.exclusive_key
 """
 """What ``read_claimed`` reads, in its order."""

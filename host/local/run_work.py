@@ -16,6 +16,8 @@ from host.local.sql_text import statements
 SQL = substitute(statements("runs.sql"))
 UNKNOWN = -1
 """An earliest instant that must be asked for; being past, it never hides work."""
+ENDING = frozenset({"cancel_waiting", "fail_waiting", "skip_overlapping", "finish_final", "finish_again", "rescue"})
+"""The statements that make runs final, but for ``insert``."""
 _CHUNKS = (256, 64, 16, 4, 1)
 """Numbers of rows a statement may take; the widest row has 30 columns, SQLite takes 32,766 variables."""
 
@@ -33,6 +35,8 @@ class RunMemory:
     """Whether any row with an exclusive key is or was unfinished."""
     has_cancels: bool
     """Whether anybody asked to cancel an active run."""
+    has_suspects: bool
+    """Whether any unfinished run has crashes."""
     keys_to_check: set[str]
     """Keys whose waiting runs may have to be skipped at the next claim."""
     next_due: int | None = UNKNOWN
@@ -57,6 +61,7 @@ def load_memory(connection: sqlite3.Connection) -> RunMemory:
         change=number("change_highest"),
         has_keys=bool(number("has_keys")),
         has_cancels=bool(number("has_cancels")),
+        has_suspects=bool(number("has_suspects")),
         keys_to_check=set(decode_list(connection.execute(SQL["keys_skippable"]).fetchone()[0], str)),
     )
 
@@ -71,11 +76,14 @@ class RunWork:
     node: str
     lease_until: int | None
     """What a lease given or renewed now lasts to; None: as long as the node lives."""
+    is_ending: bool = False
+    """Whether it may have made runs final."""
 
     def execute(self, name: str, *parameters: object) -> int:
         """Execute a statement; returns the number of rows it changed."""
         # Counted by the connection: a cursor's rowcount knows no statement that begins with WITH.
         before = self.connection.total_changes
+        self.is_ending |= name in ENDING
         self.connection.execute(SQL[name], parameters)
         return self.connection.total_changes - before
 
@@ -92,6 +100,7 @@ class RunWork:
     def execute_for(self, name: str, rows: Sequence[Values], *parameters: object) -> int:
         """Execute a statement for many rows of ``{values}``, in few steps; returns the number of rows it changed."""
         before = self.connection.total_changes
+        self.is_ending |= name in ENDING and bool(rows)
         for chunk in chunks(rows):
             self.connection.execute(_text(name, len(chunk), len(chunk[0])), _flat(chunk, parameters))
         return self.connection.total_changes - before

@@ -19,7 +19,7 @@ from host.contracts.host import DataDirectory
 from host.contracts.maintenance import StoreMaintenance, StoreSize
 from host.contracts.runs import JobRunClaimer, JobRunReader, JobRunWriter
 from host.errors import StoreUnavailableError
-from host.local import run_accept, run_claim, run_control, run_finish, run_read
+from host.local import run_accept, run_claim, run_control, run_finish, run_read, run_statistics
 from host.local.run_new import new_rows
 from host.local.run_rows import microseconds
 from host.local.run_work import RunMemory, RunWork, load_memory
@@ -41,6 +41,7 @@ from host.model.runs import (
     RunUpdate,
 )
 from host.model.schedules import ScheduleCursor
+from host.model.statistics import JobStatistics
 
 APPLICATION_ID = 0x4A48524E
 _EVERYTHING = RunFilter()
@@ -136,6 +137,22 @@ class SqliteJobRunStore(JobRunReader, JobRunWriter, JobRunClaimer, StoreMaintena
         """Give the runs changed since change number ``after``."""
         return await self._open().read(lambda connection: run_read.changed_runs(connection, after, limit))
 
+    async def statistics(
+        self,
+        job_ids: Collection[UUID] = (),
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        step: timedelta | None = None,
+    ) -> Sequence[JobStatistics]:
+        """Give what became of runs, by job, oldest first. A step is whole minutes, else InvalidRequestError."""
+        span = run_statistics.span_of(since, until, step, self._clock.now())
+        return await self._open().read(lambda connection: run_statistics.read_statistics(connection, job_ids, span))
+
+    async def failing(self, job_ids: Collection[UUID], *, at_most: int = 100) -> Mapping[UUID, int]:
+        """Give the length of each job's failing streak, 0 for none, by the order in which runs were accepted."""
+        return await self._open().read(lambda connection: run_statistics.count_failing(connection, job_ids, at_most))
+
     # Accepting and operating.
 
     def submit(self, requests: Sequence[RunRequest]) -> Awaitable[Sequence[UUID]]:
@@ -179,10 +196,17 @@ class SqliteJobRunStore(JobRunReader, JobRunWriter, JobRunClaimer, StoreMaintena
     # Working on runs.
 
     def claim(
-        self, free: Mapping[str, int], job_types: Collection[str], *, after_tenant: str | None = None
+        self,
+        free: Mapping[str, int],
+        job_types: Collection[str],
+        *,
+        after_tenant: str | None = None,
+        alone_from: int = 1,
     ) -> Awaitable[Claim]:
         """Take due runs. The work of one claim is bounded: ``next_due`` in the past means there is more at once."""
-        return self._write(partial(run_claim.claim, free=free, job_types=job_types, after_tenant=after_tenant))
+        return self._write(
+            partial(run_claim.claim, free=free, job_types=job_types, after_tenant=after_tenant, alone_from=alone_from)
+        )
 
     async def renew(self, claims: Mapping[UUID, int]) -> Sequence[RunSignal]:
         """Extend leases and tell about the claims."""
@@ -199,10 +223,10 @@ class SqliteJobRunStore(JobRunReader, JobRunWriter, JobRunClaimer, StoreMaintena
         prepared = run_finish.prepare(outcomes, self._now())
         return await self._write(partial(run_finish.finish, outcomes=prepared))
 
-    async def rescue(self) -> Sequence[JobRun]:
+    async def rescue(self, *, isolating: Collection[str] = ()) -> Sequence[JobRun]:
         """End the claims of other incarnations, or with leases those that ran out."""
         by_lease = self._settings.lease is not None
-        return await self._write(partial(run_finish.rescue, by_lease=by_lease))
+        return await self._write(partial(run_finish.rescue, by_lease=by_lease, isolating=isolating))
 
     # Maintenance.
 
@@ -220,8 +244,14 @@ class SqliteJobRunStore(JobRunReader, JobRunWriter, JobRunClaimer, StoreMaintena
         return await self._open().verify()
 
     async def optimise(self, *, hold_at_most: timedelta = timedelta(milliseconds=20)) -> str:
-        """Return free pages, fold the write-ahead log in."""
-        return await self._open().optimise(hold_at_most)
+        """Fold old statistics, return free pages, fold the write-ahead log in."""
+        seconds, folded, is_more = hold_at_most.total_seconds() / 2, 0, True
+        while is_more:
+            fold = partial(run_statistics.fold_some, now=self._clock.now(), seconds=seconds)
+            rows, is_more = await self._open().write(fold)
+            folded += rows
+        done = await self._open().optimise(hold_at_most)
+        return f"{done}, {folded} rows of statistics folded"
 
     async def backup(self, folder: Path) -> Sequence[Path]:
         """Write a checked copy of the file into ``folder``."""
@@ -248,7 +278,15 @@ class SqliteJobRunStore(JobRunReader, JobRunWriter, JobRunClaimer, StoreMaintena
         return to_microseconds(self._clock.now())
 
     def _write(self, operation: Callable[[RunWork], T]) -> Future[T]:
-        return self._open().begin(lambda connection: operation(self._work(connection)))
+        return self._open().begin(lambda connection: self._perform(connection, operation))
+
+    def _perform(self, connection: Connection, operation: Callable[[RunWork], T]) -> T:
+        work = self._work(connection)
+        since = work.memory.change
+        result = operation(work)
+        if work.is_ending:
+            run_statistics.tally(work, since)
+        return result
 
     def _work(self, connection: Connection) -> RunWork:
         if self._memory is None:

@@ -6,25 +6,38 @@ import asyncio
 import os
 import shutil
 import socket
+import struct
 import tempfile
 from pathlib import Path
 
+import structlog
+
+from host.contracts.clock import Clock
 from host.contracts.contract import Service
 from host.contracts.host import POINTER_NAME, SOCKET_NAME, ControlFace, DataDirectory, HostBackup, HostControl
 from host.contracts.jobs import JobManagerService, RunControl
 from host.contracts.logs import RunLog
 from host.contracts.runs import JobRunReader
 from host.contracts.schedules import JobScheduleManager
+from host.contracts.security import CALLER, AuditTrail
 from host.errors import ProviderStartError
+from host.local.control_audit import CallAudit
 from host.wire import CallServer
+
+logger = structlog.get_logger(__name__)
 
 MAX_PATH_BYTES = 100
 """unix(7) allows 107; some of it is left to others."""
+ACCEPTING_TURNS = 5
+"""Turns of the event loop after which whoever has connected is known to this class, and can be closed."""
+_CREDENTIALS = struct.Struct("3i")
+"""Process, user and group."""
 
 
 class ControlSocket(ControlFace, Service):
-    """Serves the face contracts, the host's control and its backup on a Unix socket with mode 0600.
+    """Serves the face contracts, the host's control, its backup and its audit trail on a Unix socket with mode 0600.
 
+    What a caller changes is in the audit trail, by the account that connected, before the caller is answered.
     Whatever socket an earlier host left is replaced: the data directory is ours. ``stop`` ends open calls with
     ``host-unavailable`` and closes every connection within a second.
     """
@@ -41,10 +54,13 @@ class ControlSocket(ControlFace, Service):
         runs: JobRunReader,
         log: RunLog,
         host: HostControl,
+        clock: Clock,
         backup: HostBackup | None = None,
+        audit: AuditTrail | None = None,
     ) -> None:
         self._directory = directory
-        contracts: dict[type, object] = {
+        self._audit = CallAudit(audit, clock)
+        self._contracts: dict[type, object] = {
             JobManagerService: jobs,
             RunControl: control,
             JobScheduleManager: schedules,
@@ -53,8 +69,9 @@ class ControlSocket(ControlFace, Service):
             HostControl: host,
         }
         if backup is not None:
-            contracts[HostBackup] = backup
-        self._calls = CallServer({kind.__name__: (kind, provider) for kind, provider in contracts.items()})
+            self._contracts[HostBackup] = backup
+        if audit is not None:
+            self._contracts[AuditTrail] = audit
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._path: Path | None = None
@@ -77,29 +94,44 @@ class ControlSocket(ControlFace, Service):
     async def stop(self) -> None:
         """Close the socket and every connection."""
         server, self._server = self._server, None
+        path, self._path = self._path, None
+        if path is not None:
+            _remove(path, self._directory.path())
         if server is not None:
+            # Without its path nobody new connects. Whoever had is let in before the server closes: asyncio forgets
+            # a connection that it has accepted and not yet attached to a server when that closes.
+            for _ in range(ACCEPTING_TURNS):
+                await asyncio.sleep(0)
             server.close()
+        await self._audit.settle()  # whoever asked for the stop is answered first
         open_connections = dict(self._connections)
         for task in open_connections:
             task.cancel()
         if open_connections:
             await asyncio.wait(open_connections, timeout=1)
+            await self._audit.settle()
         for writer in open_connections.values():
             writer.transport.abort()
-        path, self._path = self._path, None
-        if path is not None:
-            _remove(path, self._directory.path())
+        await asyncio.sleep(0)  # an aborted connection is closed in the loop's next turn
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # No coroutine: a connection whose task had not begun yet would be unknown to stop.
+        if self._server is None:
+            writer.transport.abort()
+            return
+        calls = self._serve(reader, writer, _peer(writer))
+        task = asyncio.get_running_loop().create_task(calls, name="control socket")
         self._connections[task] = writer
-        try:
-            await self._calls.serve(reader, writer)
-        except asyncio.CancelledError:
-            pass  # by stop alone; Python 3.11's streams log a handler that ends as cancelled
-        finally:
-            del self._connections[task]
+        task.add_done_callback(self._ended)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, uid: int) -> None:
+        CALLER.set(await self._audit.caller(uid))  # in this task, and so in those of all its calls
+        await CallServer(self._audit.guard(self._contracts, uid)).serve(reader, writer)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._connections.pop(task, None)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("control connection failed", error=repr(error), exc_info=error)
 
 
 def _place(folder: Path) -> Path:
@@ -124,6 +156,13 @@ def _bound(path: Path) -> socket.socket:
         bound.close()
         raise
     return bound
+
+
+def _peer(writer: asyncio.StreamWriter) -> int:
+    """Give the user id of the process at the other end, as the kernel noted it when it connected (unix(7))."""
+    data = writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    uid: int = _CREDENTIALS.unpack(data)[1]
+    return uid
 
 
 def _remove(path: Path, folder: Path) -> None:

@@ -94,7 +94,7 @@ def open_for_writing(
         connection.execute(f"PRAGMA synchronous={synchronous}")
         connection.execute("PRAGMA wal_autocheckpoint=0")
         connection.execute("PRAGMA journal_size_limit=1048576")
-        connection.execute("PRAGMA cache_size=-32768")
+        connection.execute("PRAGMA cache_size=-8192")
         _migrate(connection, migrations, application_id)
     except OSError as error:
         raise StoreUnavailableError(

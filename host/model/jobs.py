@@ -41,6 +41,60 @@ class RecoveryPolicy(StrEnum):
     FAIL = "fail"
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class RetryPolicy:
+    """How failed attempts are tried again, while ``max_attempts`` allows: how soon, and after which exceptions.
+
+    The wait doubles (``factor``) from ``delay`` up to ``longest``; ``jitter`` is the part of it that is drawn by
+    lot, so that runs which failed together part. Exceptions are given as classes and kept as
+    ``module.Qualname``; a subclass counts as its base. Raises ValueError for values that make no sense.
+    """
+
+    delay: timedelta
+    factor: float
+    longest: timedelta
+    jitter: float
+    """0 to 1."""
+    only_on: tuple[str, ...]
+    """If not empty, only these are tried again."""
+    never_on: tuple[str, ...]
+    """Never tried again, whatever ``only_on`` says."""
+
+    def __init__(
+        self,
+        *,
+        delay: timedelta = timedelta(seconds=1),
+        factor: float = 2.0,
+        longest: timedelta = timedelta(minutes=5),
+        jitter: float = 0.5,
+        only_on: Iterable[builtins.type[BaseException] | str] = (),
+        never_on: Iterable[builtins.type[BaseException] | str] = (),
+    ) -> None:
+        if delay < timedelta(0) or longest < timedelta(0):
+            raise ValueError("delay and longest must not be negative")
+        if factor < 1 or not 0 <= jitter <= 1:
+            raise ValueError("factor must be at least 1, jitter from 0 to 1")
+        values = {
+            "delay": delay,
+            "factor": factor,
+            "longest": longest,
+            "jitter": jitter,
+            "only_on": tuple(map(_exception_name, only_on)),
+            "never_on": tuple(map(_exception_name, never_on)),
+        }
+        for field_name, value in values.items():
+            object.__setattr__(self, field_name, value)
+
+
+def exception_names(kind: builtins.type[BaseException]) -> tuple[str, ...]:
+    """Give the names by which a policy may mean an exception: its own and those of its bases."""
+    return tuple(_exception_name(base) for base in kind.__mro__ if issubclass(base, BaseException))
+
+
+def _exception_name(kind: builtins.type[BaseException] | str) -> str:
+    return kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+
+
 class ParameterType(StrEnum):
     """The types a parameter may have; values travel as JSON."""
 
@@ -142,6 +196,9 @@ class JobInfo:
     priority: int = 0
     """Higher first."""
     max_attempts: int = 1
+    retry: RetryPolicy = RetryPolicy()
+    process_safe: bool = False
+    """Whether a run suspected of having killed its host may be performed in a child process instead."""
     configured_parameters: JsonObject = field(default_factory=dict)
     """Values from the configuration; the basis of every scheduled run."""
     source: str | None = None

@@ -23,5 +23,10 @@ class JobsChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PausesChanged:
+    """The registry has another set of pauses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostStopping:
     """The host drains: no new run starts."""

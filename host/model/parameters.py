@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
+from itertools import islice
+from reprlib import Repr
 
 from host.errors import InvalidParameterError, Problem
 from host.model.jobs import JobInfo, JobParameter, ParameterType
 from host.model.json import JsonObject, JsonValue
+
+MOST_UNKNOWN = 20
+"""Unknown parameters that an error names: whoever sends thousands is told of the first."""
+_SHOWN = Repr()
+_SHOWN.maxstring = _SHOWN.maxlong = _SHOWN.maxother = 80
 
 
 def check_parameters(job: JobInfo, given: JsonObject | Sequence[JsonValue]) -> dict[str, JsonValue]:
@@ -25,7 +32,8 @@ def check_parameters(job: JobInfo, given: JsonObject | Sequence[JsonValue]) -> d
     for parameter in job.parameters:
         _check_one(parameter, named, checked, problems)
     declared = [parameter.name for parameter in job.parameters]
-    problems.extend(_unknown(name, declared) for name in named if name not in declared)
+    unknown = (name for name in named if name not in declared)
+    problems.extend(_unknown(name, declared) for name in islice(unknown, MOST_UNKNOWN))
     if problems:
         raise InvalidParameterError(f"the parameters do not fit job {job.name!r}", problems=problems)
     return checked
@@ -41,12 +49,12 @@ def _by_name(job: JobInfo, given: JsonObject | Sequence[JsonValue], problems: li
 
 
 def _unknown(name: str, declared: Sequence[str]) -> Problem:
-    close = get_close_matches(name, declared, n=1)
+    close = get_close_matches(name[:80], declared, n=1)
     if close:
         hint = f"did you mean {close[0]!r}?"
     else:
         hint = f"declared are {', '.join(declared)}" if declared else "the job takes none"
-    return Problem(message=f"unknown parameter {name!r}", hint=hint)
+    return Problem(message=f"unknown parameter {name[:80]!r}", hint=hint)
 
 
 def _check_one(
@@ -61,7 +69,7 @@ def _check_one(
     try:
         value = _CONVERT[parameter.type](value)
     except (TypeError, ValueError, OverflowError):
-        shown = "the value given" if parameter.secret else repr(value)
+        shown = "the value given" if parameter.secret else _SHOWN.repr(value)
         problems.append(Problem(message=f"parameter {parameter.name!r} must be of type {parameter.type}, not {shown}"))
         return
     complaint = _out_of_bounds(parameter, value)

@@ -12,9 +12,13 @@ from uuid import UUID
 from host.model.jobs import OverlapPolicy, RecoveryPolicy
 from host.model.json import JsonObject, JsonValue
 
+LONGEST_TIMEOUT = timedelta(microseconds=2**63 - 1)
+"""Of an attempt: what fits a database's integers, some 292,000 years."""
 DEFAULT_TENANT = "default"
 MAX_CRASHES = 3
 """A run whose host died this many times while it was active is QUARANTINED."""
+MAX_FORGIVEN = 3
+"""So many deaths of its host count for nothing where a run has a process of its own, which alone it should kill."""
 
 
 class RunState(StrEnum):
@@ -88,11 +92,11 @@ class RunReason(StrEnum):
     TIMEOUT = "timeout"
     """FAILED: it ran longer than its timeout."""
     LOST = "lost"
-    """FAILED: its host died and its recovery policy is to fail."""
+    """FAILED: its host, or its process, died and its recovery policy is to fail."""
     ERROR = "error"
     """FAILED: the job raised."""
     DISCARDED = "discarded"
-    """FAILED: the job asked not to be tried again."""
+    """FAILED: the job, or its retry policy, does not want another attempt."""
     INVALID_RESULT = "invalid-result"
     """FAILED: what the job returned is no JobResult of JSON values."""
     INVALID_PARAMETERS = "invalid-parameters"
@@ -104,16 +108,18 @@ class RunReason(StrEnum):
     SUPERSEDED = "superseded"
     """CANCELLED: a newer run with overlap policy ``cancel_running`` took its place."""
     CRASHES = "crashes"
-    """QUARANTINED: its host died too often while it was active."""
+    """QUARANTINED: its host, or its process, died too often while it was active."""
     RECOVERED = "recovered"
-    """QUEUED again: its host died while it was active."""
+    """QUEUED again: its host, or its process, died while it was active."""
     DRAINED = "drained"
     """QUEUED again: its host stopped; the attempt does not count."""
     RETRY = "retry"
     """SCHEDULED again: the attempt failed and another is allowed."""
+    SNOOZED = "snoozed"
+    """SCHEDULED again: the job asked for it; the attempt does not count, and it keeps its exclusive key."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: made for every run, and that would cost 1 to 2 us
 class RunRequest:
     """What a submitter asks for; the store turns it into a run."""
 
@@ -143,11 +149,11 @@ class RunRequest:
     """Runs with the same key never overlap; None for no exclusion. ``overlap`` says what a due one does."""
     recovery: RecoveryPolicy = RecoveryPolicy.RETRY
     trace_id: str | None = None
-    """W3C, 32 hexadecimal digits; None for a new one."""
+    """W3C, 32 hexadecimal digits, or a whole ``traceparent``; None for a new one."""
     origin_run_id: UUID | None = None
     """The finished run that this one repeats."""
     idempotency_key: str | None = None
-    """A second request with the same key gives the first one's run."""
+    """A second request with the same key for the same job gives the first one's run."""
     skip: RunReason | None = None
     """Record the run as SKIPPED for this reason instead of queueing it."""
     hold: bool = False
@@ -192,6 +198,8 @@ class JobRun:
     max_attempts: int = 1
     crashes: int = 0
     """Claims that ended without an outcome."""
+    forgiven: int = 0
+    """Claims that did, too, but hardly by the run's own fault; at most MAX_FORGIVEN."""
     errors: tuple[AttemptError, ...] = ()
     """One an attempt that failed, oldest first."""
     progress: float | None = None
@@ -203,6 +211,7 @@ class JobRun:
     exclusive_key: str | None = None
     recovery: RecoveryPolicy = RecoveryPolicy.RETRY
     trace_id: str = ""
+    """W3C, 32 hexadecimal digits."""
     node: str | None = None
     """Incarnation of the node that claimed it last."""
     lease_until: datetime | None = None
@@ -223,14 +232,18 @@ class JobRun:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     updated_at: datetime
+    took: timedelta | None = None
+    """How long the code of the last attempt ran, measured by a clock that nobody sets; None while it runs."""
 
     @property
     def duration(self) -> timedelta | None:
-        """Give how long the last attempt took, once it has finished."""
-        return self.finished_at - self.started_at if self.finished_at and self.started_at else None
+        """Give how long the last attempt took, once it has finished: measured, or else between its two instants."""
+        if self.took is not None or self.finished_at is None or self.started_at is None:
+            return self.took
+        return max(timedelta(0), self.finished_at - self.started_at)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: made for every run, and that would cost 1 to 2 us
 class ClaimedRun:
     """What a node needs to perform a run it has claimed."""
 
@@ -249,15 +262,18 @@ class ClaimedRun:
     owner: str | None
     priority: int
     trace_id: str
+    """W3C, 32 hexadecimal digits, or the whole ``traceparent`` that the submitter gave."""
     schedule_id: UUID | None
     fire_time: datetime | None
     missed: int
     timeout: timedelta | None
     expires_at: datetime | None
-    created_at: datetime
+    due_at: datetime
+    """Since when it could have started."""
     claimed_at: datetime
     lease_until: datetime | None
     cancel_requested: bool
+    forgiven: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -287,12 +303,12 @@ class RunUpdate:
     is_stuck: bool | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: made for every run, and that would cost 1 to 2 us
 class RunOutcome:
     """How a node's work on a run ended.
 
-    ``state`` is final, or SCHEDULED (another attempt at ``not_before``), or QUEUED (given back; the attempt
-    does not count).
+    ``state`` is final, or SCHEDULED (another attempt at ``not_before``; with reason SNOOZED this one does not
+    count), or QUEUED (given back; the attempt does not count).
     """
 
     id: UUID
@@ -301,8 +317,12 @@ class RunOutcome:
     reason: RunReason | None = None
     started_at: datetime | None = None
     """When the job's code started; None if it never did."""
+    took: timedelta | None = None
+    """How long it ran, by the monotonic clock."""
     result: JsonValue = None
     error: AttemptError | None = None
+    is_crash: bool = False
+    """Whether the code died without an outcome: counted in ``crashes``, not in ``attempt``."""
     not_before: datetime | None = None
     progress: float | None = None
     status_text: str | None = None
@@ -356,6 +376,8 @@ class RunCounters:
 
     by_state: Mapping[RunState, int]
     capped: bool = False
+    oldest_due_at: datetime | None = None
+    """Since when the first accepted of the QUEUED runs that nothing holds back has been due; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,6 +387,29 @@ class CancelResult:
     run_id: UUID
     state: RunState
     """State after the request: CANCELLED at once if it had not started, else its active state."""
+
+
+class BulkAction(StrEnum):
+    """What can be done to many runs at once."""
+
+    CANCEL = "cancel"
+    """Cancel those that wait, ask active ones to stop."""
+    RETRY = "retry"
+    """Submit finished ones anew."""
+    RELEASE = "release"
+    """Let PENDING ones go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkReport:
+    """What an action on many runs did, or would do."""
+
+    matched: int
+    """Runs that the filter found and the action is for."""
+    changed: int
+    """Of these, how many it reached; 0 when it was only asked about."""
+    is_more: bool
+    """Whether more matched than the limit allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

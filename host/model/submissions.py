@@ -26,4 +26,5 @@ class RunSubmission:
     timeout: timedelta | None = None
     idempotency_key: str | None = None
     trace_id: str | None = None
+    """W3C, 32 hexadecimal digits, or a whole ``traceparent``: the run belongs below that span. None for a new one."""
     hold: bool = False

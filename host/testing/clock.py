@@ -9,6 +9,9 @@ from itertools import count
 
 from host.contracts.clock import Clock
 
+TICK = 1e-6
+"""No sleep is shorter: who sleeps for what rounding has left must not sleep for ever."""
+
 
 class FakeClock(Clock):
     """Stands still until ``advance``; sleepers wake in the order of their times."""
@@ -33,7 +36,7 @@ class FakeClock(Clock):
             await asyncio.sleep(0)
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._monotonic + seconds, next(self._order), future))
+        heapq.heappush(self._sleepers, (_exact(self._monotonic + max(seconds, TICK)), next(self._order), future))
         await future
 
     def step(self, seconds: float) -> None:
@@ -43,7 +46,7 @@ class FakeClock(Clock):
     def move(self, seconds: float) -> None:
         """Move both clocks forward without letting sleepers run in between."""
         self._now += timedelta(seconds=seconds)
-        self._monotonic += seconds
+        self._monotonic = _exact(self._monotonic + seconds)
         while self._sleepers and self._sleepers[0][0] <= self._monotonic:
             _, _, future = heapq.heappop(self._sleepers)
             if not future.done():
@@ -51,7 +54,7 @@ class FakeClock(Clock):
 
     async def advance(self, seconds: float) -> None:
         """Move both clocks forward, stopping at each sleeper's time so that it runs then."""
-        target = self._monotonic + seconds
+        target = _exact(self._monotonic + seconds)
         while self._sleepers and self._sleepers[0][0] <= target:
             self.move(max(0.0, self._sleepers[0][0] - self._monotonic))
             for _ in range(10):
@@ -59,3 +62,8 @@ class FakeClock(Clock):
         self.move(target - self._monotonic)
         for _ in range(10):
             await asyncio.sleep(0)
+
+
+def _exact(seconds: float) -> float:
+    """Give whole microseconds, as wall time has them: sums must not fall short of a sleeper's time."""
+    return round(seconds, 6)

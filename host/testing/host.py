@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any, Protocol
 from xml.sax.saxutils import quoteattr
 
 from host.contracts.clock import Clock
 from host.contracts.contract import Contract
 from host.contracts.jobs import Job
 from host.kernel.catalogue import Catalogue, load_catalogue, type_name
-from host.kernel.host import Host
+from host.testing.kit import HostKit
 
 JOB_SECTION = "JobConfigurationSection"
+STORE_SECTION = "SqliteRunStoreConfigurationSection"
 
 _CONFIGURATION = """<?xml version="1.0" encoding="utf-8"?>
 <SanteDBConfiguration xmlns="http://santedb.org/configuration" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
@@ -27,6 +29,13 @@ _CONFIGURATION = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
+class NewHostKit(Protocol):
+    """What the fixture ``host_kit`` gives."""
+
+    def __call__(self, *jobs: type[Job], **options: Any) -> AbstractAsyncContextManager[HostKit]:
+        """Give ``running_host`` with these jobs and options, in the test's own folder."""
+
+
 @asynccontextmanager
 async def running_host(
     folder: Path,
@@ -37,8 +46,10 @@ async def running_host(
     sections: str = "",
     catch_up: bool = True,
     paused: str | None = None,
-) -> AsyncIterator[Host]:
+) -> AsyncIterator[HostKit]:
     """Give a started host that keeps its files in ``folder``, and stop it afterwards.
+
+    With a FakeClock its time stands still until the test moves it.
 
     ``jobs`` are offered beside those of installed plugins, and registered with start type ``never`` unless
     ``sections`` holds a JobConfigurationSection; ``providers`` are offered and configured. ``sections`` is XML
@@ -47,8 +58,10 @@ async def running_host(
     clocks = [] if clock is None else [_provider_of(clock)]
     config = write_configuration(folder, jobs=jobs, providers=[*providers, *clocks], sections=sections)
     catalogue = catalogue_with(jobs, [*providers, *clocks])
-    async with Host.from_file(config, catalogue=catalogue, catch_up=catch_up, paused=paused) as host:
-        yield host
+    kit = HostKit.from_file(config, catalogue=catalogue, catch_up=catch_up, paused=paused)
+    kit.timed_by(clock)
+    async with kit:
+        yield kit
 
 
 def catalogue_with(jobs: Sequence[type[Job]], providers: Sequence[type[Contract]] = ()) -> Catalogue:
@@ -69,6 +82,8 @@ def write_configuration(
     if jobs and JOB_SECTION not in sections:
         names = "".join(f'<add type={quoteattr(type_name(job))} startType="never" />' for job in jobs)
         sections += f'\n  <section xsi:type="{JOB_SECTION}"><jobs>{names}</jobs></section>'
+    if STORE_SECTION not in sections:
+        sections += f'\n  <section xsi:type="{STORE_SECTION}" synchronous="normal" />'
     path = folder / "host.config.xml"
     path.write_text(_CONFIGURATION.format(providers=rows, sections=sections), encoding="utf-8")
     return path

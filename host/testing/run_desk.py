@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -98,13 +98,13 @@ class Desk:
 
         return self._runner.run(wait())
 
-    def crash(self) -> Sequence[JobRun]:
+    def crash(self, *, isolating: Collection[str] = ()) -> Sequence[JobRun]:
         """Let the node die without a word, let another take over and rescue; gives what that found."""
         self(self._stop())
         self.store = later(self._new_runs())
         self(self._start())
         self.advance(self.crash_seconds)
-        return self(self.store.rescue())
+        return self(self.store.rescue(isolating=isolating))
 
     def advance(self, seconds: float) -> None:
         """Let time pass for the store."""
@@ -122,10 +122,10 @@ class Desk:
         """Submit one request of the usual job with these fields."""
         return self.submit(request(**fields))[0]
 
-    def claim(self, slots: int | Mapping[str, int] = 100, *, after: str | None = None) -> Claim:
+    def claim(self, slots: int | Mapping[str, int] = 100, *, after: str | None = None, alone_from: int = 1) -> Claim:
         """Claim for the executor ``loop``, or as given."""
         free = {"loop": slots} if isinstance(slots, int) else slots
-        return self(self.store.claim(free, self.types, after_tenant=after))
+        return self(self.store.claim(free, self.types, after_tenant=after, alone_from=alone_from))
 
     def claim_one(self) -> ClaimedRun:
         """Claim the one run that is due."""

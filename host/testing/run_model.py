@@ -8,7 +8,7 @@ from itertools import count
 from uuid import UUID
 
 from host.model.jobs import OverlapPolicy, RecoveryPolicy
-from host.model.runs import ACTIVE_STATES, FINAL_STATES, MAX_CRASHES, TRANSITIONS, RunRequest, RunState
+from host.model.runs import ACTIVE_STATES, FINAL_STATES, MAX_CRASHES, MAX_FORGIVEN, TRANSITIONS, RunRequest, RunState
 
 S = RunState
 
@@ -23,8 +23,10 @@ class ModelRun:
     state: RunState | None = None
     attempt: int = 0
     crashes: int = 0
+    forgiven: int = 0
     token: int = 0
     is_cancel_asked: bool = False
+    is_snoozed: bool = False
     finished: float = 0
 
     @property
@@ -34,8 +36,9 @@ class ModelRun:
 
     @property
     def holds_key(self) -> bool:
-        """Say whether it keeps others of its key waiting: active, or between attempts."""
-        return self.state not in FINAL_STATES and (self.is_active or self.attempt + self.crashes > 0)
+        """Say whether it keeps others of its key waiting: active, between attempts, or put off by itself."""
+        has_begun = self.is_active or self.is_snoozed or self.attempt + self.crashes > 0
+        return self.state not in FINAL_STATES and has_begun
 
 
 @dataclass(slots=True)
@@ -66,23 +69,38 @@ class RunModel:
         elif run.state not in FINAL_STATES:
             self._move(run, S.CANCELLED)
 
-    def claim(self, slots: int) -> list[ModelRun]:
-        """Promote what is due, take the best, skip what overlaps; gives what was taken, in order."""
+    def claim(self, slots: int, *, alone_from: int = 1) -> list[ModelRun]:
+        """Promote what is due, take the best or one suspect, skip what overlaps; gives what was taken, in order."""
         for run in self._in(S.SCHEDULED):
             if run.due <= self.now:
                 self._move(run, S.QUEUED)
         free = [run for run in self._in(S.QUEUED) if self._may_start(run)]
-        taken = sorted(free, key=lambda run: (-run.request.priority, run.due, run.number))[:slots]
+        suspects = [run for run in free if run.crashes >= alone_from]
+        if suspects:
+            taken = [min(suspects, key=lambda run: (run.crashes, run.due, run.number))]
+        else:
+            taken = sorted(free, key=lambda run: (-run.request.priority, run.due, run.number))[:slots]
         for run in taken:
             self._move(run, S.STARTING)
-            run.attempt, run.token = run.attempt + 1, run.token + 1
+            run.attempt, run.token, run.is_snoozed = run.attempt + 1, run.token + 1, False
         for run in self._in(S.QUEUED):
             is_held = any(other.holds_key for other in self._of_key(run.request.exclusive_key) if other is not run)
             if is_held and run.request.overlap is OverlapPolicy.SKIP:
                 self._move(run, S.SKIPPED)
         return taken
 
-    def finish(self, run: ModelRun, token: int, state: RunState, *, is_started: bool, delay: float = 0) -> bool:
+    def finish(
+        self,
+        run: ModelRun,
+        token: int,
+        state: RunState,
+        *,
+        is_started: bool,
+        delay: float = 0,
+        is_crash: bool = False,
+        is_snoozed: bool = False,
+        is_recovered: bool = False,
+    ) -> bool:
         """Record an outcome; False if it is refused."""
         if not run.is_active or token != run.token:
             return False
@@ -92,14 +110,19 @@ class RunModel:
             return False
         run.state = S.RUNNING if is_started else run.state
         self._move(run, state)
-        run.attempt -= state is S.QUEUED
+        run.is_snoozed = is_snoozed and state is S.SCHEDULED
+        run.attempt -= is_crash or run.is_snoozed or state is S.QUEUED
+        run.crashes += is_crash
+        run.forgiven += is_recovered and state is S.QUEUED and not is_crash
         run.due = self.now + delay if state is S.SCHEDULED else run.due
         return True
 
-    def rescue(self) -> None:
+    def rescue(self, *, is_isolated: bool = False) -> None:
         """End every claim: its node is gone."""
         for run in self._in(S.STARTING, S.RUNNING):
-            run.attempt, run.crashes = run.attempt - 1, run.crashes + 1
+            is_forgiven = is_isolated and run.forgiven < MAX_FORGIVEN
+            run.attempt, run.forgiven = run.attempt - 1, run.forgiven + is_forgiven
+            run.crashes += not is_forgiven
             is_last = S.QUARANTINED if run.crashes >= MAX_CRASHES else S.QUEUED
             again = S.CANCELLED if run.is_cancel_asked else is_last
             self._move(run, S.FAILED if run.request.recovery is RecoveryPolicy.FAIL else again)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count as numbers
+from itertools import islice
 from uuid import UUID
 
 from host.model.schedules import JobSchedule
@@ -37,16 +40,19 @@ def preview(
     The schedule is read as one that came into force at ``after``. Of a fixed-delay interval only the first is
     known. Raises InvalidScheduleError.
     """
+    return tuple(islice(coming(schedule, job_id=job_id, default_timezone=default_timezone, after=after), count))
+
+
+def coming(schedule: JobSchedule, *, job_id: UUID, default_timezone: str, after: datetime) -> Iterator[FireTime]:
+    """Give the fire times that ``preview`` gives, one after another, each reckoned when it is asked for."""
     trigger = build_trigger(schedule, job_id=job_id, default_timezone=default_timezone, effective_from=after)
     zone = schedule_zone(schedule, default_timezone)
-    times: list[FireTime] = []
     moment: datetime | None = after
-    while len(times) < count:
-        moment = trigger.next_after(moment, fired=len(times)) if moment is not None else None
+    for fired in numbers():
+        moment = trigger.next_after(moment, fired=fired) if moment is not None else None
         if moment is None:
-            break
-        times.append(FireTime(fire_time=moment, local=moment.astimezone(zone), note=_note(trigger, moment)))
-    return tuple(times)
+            return
+        yield FireTime(fire_time=moment, local=moment.astimezone(zone), note=_note(trigger, moment))
 
 
 def _note(trigger: Trigger, fire_time: datetime) -> str | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 PLUGIN = Path(__file__).parent / "plugin"
 ROOT = Path(__file__).parents[2]
-JOBS = ("Free", "Exclusive", "Skipping", "AtMostOnce", "Threaded", "Progressing", "Bad")
+JOBS = ("Free", "Gated", "Exclusive", "Skipping", "AtMostOnce", "Threaded", "Progressing", "Bad")
 
 CONFIGURATION = """<?xml version="1.0" encoding="utf-8"?>
 <SanteDBConfiguration xmlns="http://santedb.org/configuration" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
@@ -55,19 +55,24 @@ class HostProcess:
         return {**os.environ, "PYTHONPATH": path, "PROBE_LOG": str(self.probe_log), "COLUMNS": "200", "NO_COLOR": "1"}
 
     def start(self, *arguments: str, wait: bool = True) -> None:
+        self.log.touch()
+        self._offset = self.log.stat().st_size
+        self.process = self.launch(*arguments)
+        if wait:
+            self.wait_for("host ready")
+
+    def launch(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Give a new host process, whose words are added to the log."""
         with self.log.open("ab") as log:
-            self._offset = log.tell()
-            self.process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "host", "serve", "--config", str(self.config), *arguments],
                 stdout=log,
                 stderr=log,
                 env=self.environment,
                 cwd=self.folder,
             )
-        if wait:
-            self.wait_for("host ready")
 
-    def wait_for(self, text: str, seconds: float = 20) -> str:
+    def wait_for(self, text: str, seconds: float = 60) -> str:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             written = self.log.read_bytes()[self._offset :].decode(errors="replace")
@@ -78,7 +83,7 @@ class HostProcess:
             time.sleep(0.02)
         raise AssertionError(f"{text!r} not seen in:\n{written}")
 
-    def terminate(self, seconds: float = 30) -> int:
+    def terminate(self, seconds: float = 60) -> int:
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(seconds)
@@ -86,7 +91,7 @@ class HostProcess:
     def kill(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(60)
 
     def run(self, *arguments: str, seconds: float = 60, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command of the command line against this host."""
@@ -105,6 +110,17 @@ class HostProcess:
 
     def json(self, *arguments: str) -> object:
         return json.loads(self.run(*arguments, "--json").stdout)
+
+    def open_gate(self) -> None:
+        """Let every gated job end, present and to come."""
+        (self.folder / "gate").touch()
+
+    def wait_probes(self, kind: str, count: int = 1, seconds: float = 60) -> None:
+        """Wait until jobs have told so often that they start, or that they end."""
+        end = time.monotonic() + seconds
+        while sum(row[0] == kind for row in self.probes()) < count:
+            assert time.monotonic() < end, self.log.read_text()
+            time.sleep(0.02)
 
     def probes(self) -> list[list[str]]:
         if not self.probe_log.exists():

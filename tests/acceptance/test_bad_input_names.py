@@ -168,7 +168,7 @@ def test_jobs_that_can_never_run_are_told_at_their_rows(config: Path) -> None:
     for said in both(config, jobs('<add type="graph:Needy"/>', '<add type="graph:Warped"/>', too_many)):
         assert "host.config.xml:3: job graph:Needy needs Right, and no configured provider offers it" in said
         assert "host.config.xml:4: job graph:Warped wants executor 'warp'" in said
-        assert "(there are loop, thread)" in said
+        assert "(there are loop, process, thread)" in said
         assert "host.config.xml:5: job probe_jobs:Free takes 1 parameters, 2 are configured" in said
 
 

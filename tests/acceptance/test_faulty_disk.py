@@ -50,10 +50,11 @@ def fill(host: HostProcess) -> Path:
 def test_a_full_disk_refuses_submissions_holds_outcomes_and_resumes_by_itself(small_disk: HostProcess) -> None:
     host = small_disk
     host.start()
-    host.run("jobs", "start", "probe_jobs:Free", "--param", "seconds=2")
+    host.run("jobs", "start", "probe_jobs:Gated")
+    host.wait_probes("start")
     ballast = fill(host)
     refused = []
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while not refused and time.monotonic() < end:  # what the log has left takes a few more
         done = host.run("jobs", "start", "probe_jobs:Free", ok=False)
         if done.returncode:
@@ -62,6 +63,7 @@ def test_a_full_disk_refuses_submissions_holds_outcomes_and_resumes_by_itself(sm
     assert refused[0].returncode == 5
     assert "runs.sqlite" in refused[0].stderr
     assert "hint" in refused[0].stderr
+    host.open_gate()
     host.wait_for("outcomes held")
     assert host.process is not None
     assert host.process.poll() is None
@@ -82,7 +84,7 @@ def test_a_read_only_data_directory_is_refused_with_its_place(small_disk: HostPr
     assert host.terminate() == 0
     subprocess.run(["mount", "-o", "remount,ro", str(host.data)], check=True)
 
-    done = host.run("serve", ok=False, seconds=20)
+    done = host.run("serve", ok=False)
     assert done.returncode == 5
     assert str(host.data) in done.stderr
     assert "Traceback" not in done.stderr
@@ -106,7 +108,7 @@ def test_a_damaged_run_store_is_refused_and_left_untouched(tmp_path: Path, damag
         data[68:72] = b"ABCD"
     path.write_bytes(data)
 
-    done = host.run("serve", ok=False, seconds=20)
+    done = host.run("serve", ok=False)
     assert done.returncode in (1, 5)
     assert "runs.sqlite" in done.stderr
     assert "Traceback" not in done.stderr

@@ -43,16 +43,16 @@ def test_santedbs_own_configurations_are_answered_and_start_a_host(tmp_path: Pat
         serve = command(tmp_path, "serve", "--skip-unknown", "--config", str(config))
         process = subprocess.Popen(serve, stdout=file, stderr=file, cwd=tmp_path, env=dict(os.environ))
     try:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while "host ready" not in log.read_text() and process.poll() is None and time.monotonic() < end:
             time.sleep(0.05)
         assert "host ready" in log.read_text(), log.read_text()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 def test_a_missing_include_is_listed_and_may_be_skipped(tmp_path: Path) -> None:

@@ -12,24 +12,27 @@ from pathlib import Path
 import pytest
 
 import host
+from host.contracts.clock import Clock
 from host.contracts.contract import Contract
 from host.contracts.host import DataDirectory, HostBackup, HostControl
 from host.contracts.jobs import JobManagerService, RunControl
 from host.contracts.logs import RunLog
 from host.contracts.runs import JobRunReader
 from host.contracts.schedules import JobScheduleManager
+from host.contracts.security import AuditTrail
 from host.kernel.catalogue import load_catalogue
 from host.kernel.wiring import contracts_of, needs_of
 from host.local.socket import ControlSocket
 
 ROOT = Path(__file__).parents[2]
 FACE_CONTRACTS = {JobManagerService, RunControl, JobScheduleManager, JobRunReader, RunLog}
-OPERATIONS = {DataDirectory, HostBackup, HostControl}
+OPERATIONS = {AuditTrail, Clock, DataDirectory, HostBackup, HostControl}
 HOMES = {
     "lxml": {"host/xmlfile.py", "host/kernel/schema.py"},
-    "dependency_injector": {"host/kernel/container.py"},
+    "dependency_injector": {"host/kernel/injector.py"},
     "croniter": {"host/triggers/cron.py", "host/triggers/cron_fields.py"},
     "opentelemetry": {"host/engine/tracing.py"},
+    "prometheus_client": {"host/engine/exposition.py"},
     "click": "host/cli/",
     "rich": "host/cli/",
 }
@@ -63,13 +66,25 @@ def test_importing_host_imports_no_third_party_library() -> None:
     code = "import sys, host; print(sorted(m for m in sys.modules if '.' not in m))"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
+    assert "'host'" in modules
     for library in ("lxml", "click", "msgspec", "structlog", "pluggy", "croniter", "dependency_injector", "rich"):
+        assert f"'{library}'" not in modules
+
+
+def test_booting_imports_nothing_that_a_library_only_looks_for() -> None:
+    code = "import sys, host.kernel.host; print(sorted(m for m in sys.modules if '.' not in m))"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    assert "'dependency_injector'" in modules
+    for library in ("fastapi", "starlette", "pydantic", "werkzeug", "rich"):
         assert f"'{library}'" not in modules
 
 
 def test_public_names_are_importable() -> None:
     for name in host.__all__:
         assert getattr(host, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'Hots'"):
+        _ = host.Hots
 
 
 def test_faces_ask_only_for_what_an_upstream_can_proxy() -> None:

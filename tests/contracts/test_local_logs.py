@@ -96,8 +96,9 @@ class TestSqliteRunLog(RunLogSuite, ServiceSuite):
         async def check() -> None:
             async with running(log_in(tmp_path)) as log:
                 log.append(RUN, lines("a"))
-                await asyncio.sleep(0.6)
-                assert _query(tmp_path, "SELECT count(*) FROM line") == 1
+                async with asyncio.timeout(60):
+                    while not _query(tmp_path, "SELECT count(*) FROM line"):
+                        await asyncio.sleep(0.02)
 
         asyncio.run(check())
 
@@ -107,7 +108,7 @@ class TestSqliteRunLog(RunLogSuite, ServiceSuite):
         async def check() -> None:
             async with running(log_in(tmp_path)) as log:
                 log.append(RUN, lines(*["x"] * 500))
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while not _query(tmp_path, "SELECT count(*) FROM line"):
                         await asyncio.sleep(0.005)
 

@@ -17,8 +17,17 @@ from types import ModuleType
 import host.contracts
 from host.contracts.contract import Contract, Service
 from host.contracts.jobs import Job, JobContext, RunLogger
+from host.engine import plugin as engine
 from host.hookspecs import HostHooks
+from host.kernel.host import HostSettings
+from host.kernel.settings_reference import settings_reference
+from host.kernel.wiring import needs_of
+from host.local import plugin as local
 from host.model.runs import TRANSITIONS, RunReason, RunState
+from host.santedb.jobs import JobConfiguration
+from host_otel import plugin as otel
+from host_rest import plugin as rest
+from host_upstream import plugin as upstream
 from tests.docs.pages import ROOT
 
 BEGIN = "<!-- begin: {} (generated) -->"
@@ -80,6 +89,14 @@ def author_list() -> str:
     return "\n\n".join(_contract(cls) for cls in AUTHORS)
 
 
+def settings_list() -> str:
+    """Give the settings of the host and of the providers it comes with, those of its plugins too."""
+    plugins = engine, local, otel, rest, upstream
+    providers = [provider for plugin in plugins for provider in plugin.host_service_providers()]
+    needed = [need.settings for provider in providers for need in needs_of(provider) if need.settings is not None]
+    return settings_reference([HostSettings, *(cls for cls in needed if cls is not JobConfiguration)]).rstrip()
+
+
 def contracts_in(module: ModuleType) -> Iterator[type]:
     """Give the contracts that a module declares, and what they hand out, in the order they stand there."""
     for cls in vars(module).values():
@@ -102,6 +119,7 @@ def member_texts(enum: type[Enum]) -> Mapping[str, str]:
 PARTS: Mapping[str, Mapping[str, Callable[[], str]]] = {
     "docs/reference/run-states.md": {"chart": state_chart, "transitions": state_table, "reasons": reason_table},
     "docs/reference/hooks.md": {"hooks": hook_list},
+    "docs/reference/configuration.md": {"settings": settings_list},
     "docs/reference/contracts.md": {"authors": author_list, "contracts": contract_list},
 }
 

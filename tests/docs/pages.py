@@ -6,6 +6,9 @@ A page marks what a test does with a block by a comment on the line before it:
 ``<!-- run -->``  run the block in a shell, which must succeed
 ``<!-- run: background -->``  run it as a second terminal would: a host, which must become ready
 ``<!-- shows -->``  the run before it printed these lines; ``…`` stands for anything
+
+In a ``console`` block each line after ``$ `` is a command, and what stands below it is what it printed; there numbers,
+ids, times and lengths are those of an example.
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ class Block:
 
     @property
     def where(self) -> str:
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
+        page = self.page.relative_to(ROOT) if self.page.is_relative_to(ROOT) else self.page
+        return f"{page}:{self.line}"
 
     @property
     def file(self) -> str | None:
@@ -57,6 +61,17 @@ def pages() -> list[Path]:
 def blocks_of(page: Path) -> list[Block]:
     """Give the fenced blocks of a page, in order."""
     return list(_blocks(page, page.read_text(encoding="utf-8").splitlines()))
+
+
+def commands_of(block: Block) -> list[tuple[str, str]]:
+    """Give the commands of a console block with the output shown below each."""
+    found: list[tuple[str, str]] = []
+    for line in block.text.replace("\\\n", " ").splitlines():
+        if line.startswith("$ "):
+            found.append((line[2:], ""))
+        elif found:
+            found[-1] = (found[-1][0], f"{found[-1][1]}{line}\n")
+    return found
 
 
 def prose_of(page: Path) -> list[tuple[int, str]]:

@@ -12,33 +12,19 @@ from pathlib import Path
 import pytest
 
 from host.xmlfile import parse_xml
-from tests.docs.pages import ROOT, Block, anchors_of, blocks_of, links_of, pages, prose_of
+from tests.docs.pages import ROOT, Block, anchors_of, blocks_of, commands_of, links_of, pages, prose_of
 
 PAGES = [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages() if page.exists()]
 FLAGS = {"--cron", "--every", "--weekly", "--once"}
 RELATIVE = re.compile(r"\b(in )?\d+ (d|h|min|s)( ago)?\b")
 ABSENT = {
-    "host_rest": "the REST plugin",
     "host_panel": "the panel plugin",
     "host_postgres": "the PostgreSQL plugin",
-    "host_upstream": "the upstream plugin",
     "host_amqp": "the AMQP plugin",
-    "jobhost reload": "reloading",
 }
 """What pages may not name while it is not there: ``{name: what it would be}``."""
 PLANS = {"docs/explanation/architecture.md"}
 """Pages that are the map of what is there and what is to come."""
-
-
-def commands_of(block: Block) -> list[tuple[str, str]]:
-    """Give the commands of a console block with the output shown below each."""
-    found: list[tuple[str, str]] = []
-    for line in block.text.replace("\\\n", " ").splitlines():
-        if line.startswith("$ "):
-            found.append((line[2:], ""))
-        elif found:
-            found[-1] = (found[-1][0], f"{found[-1][1]}{line}\n")
-    return found
 
 
 def blocks(*languages: str) -> list[object]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 
 import pytest
 
+import host_rest
+from host.errors import HostError
 from host.hookspecs import HostHooks
 from host.model.runs import RunReason, RunState
 from tests.docs.generated import MODULES, PARTS, UNNAMED, contracts_in, renewed
@@ -35,6 +38,16 @@ def test_every_hook_is_on_the_page() -> None:
     text = (ROOT / "docs/reference/hooks.md").read_text(encoding="utf-8")
 
     assert not [name for name in vars(HostHooks) if name.startswith("host_") and f"`{name}(" not in text]
+
+
+def test_every_error_of_the_http_plugin_is_on_a_page() -> None:
+    for module in pkgutil.walk_packages(host_rest.__path__, "host_rest."):
+        importlib.import_module(module.name)
+    text = "".join((ROOT / f"docs/reference/{page}.md").read_text(encoding="utf-8") for page in ("errors", "rest"))
+    codes = {code for code, kind in HostError.by_code.items() if kind.__module__.startswith("host_rest.")}
+
+    assert codes
+    assert not [code for code in sorted(codes) if f"| `{code}` | " not in text]
 
 
 @pytest.mark.parametrize("member", [*RunState, *RunReason])

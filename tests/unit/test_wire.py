@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from host.contracts.contract import Contract
-from host.contracts.host import HostState, HostStatus, ProviderInfo
+from host.contracts.host import ExecutorInfo, HostState, HostStatus, ProviderInfo
 from host.errors import ErrorKind, HostError, HostUnavailableError, JobNotFoundError, Problem, RunStateError, WireError
 from host.errors import InvalidParameterError as Invalid
 from host.model.jobs import JobInfo, JobParameter
@@ -66,7 +66,7 @@ STATUS = HostStatus(
     data_directory="d",
     timezone="UTC",
     providers=(ProviderInfo(type="a:B", contracts=("C",), source="x:1"),),
-    executors={"loop": (1, 10)},
+    executors=(ExecutorInfo(name="loop", busy=1, slots=10, stuck=0, cancel_effect="raises"),),
     unfinished={"queued": 3},
 )
 
@@ -218,7 +218,7 @@ def over_a_socket(path: Path, body: Body) -> None:
         greeter = RealGreeter()
         calls = CallServer({"Greeter": (Greeter, greeter)})
         server = await asyncio.start_unix_server(calls.serve, path)
-        async with server, asyncio.timeout(10):
+        async with server, asyncio.timeout(60):
             reader, writer = await asyncio.open_unix_connection(path)
             await body(greeter, reader, writer)
             writer.close()
@@ -372,7 +372,7 @@ def test_an_ended_server_tells_unfinished_calls(tmp_path: Path) -> None:
             tasks.append(asyncio.current_task())  # type: ignore[arg-type]  # inside a task
             await calls.serve(reader, writer)
 
-        async with await asyncio.start_unix_server(serve, tmp_path / "s"), asyncio.timeout(10):
+        async with await asyncio.start_unix_server(serve, tmp_path / "s"), asyncio.timeout(60):
             reader, writer = await asyncio.open_unix_connection(tmp_path / "s")
             await write_frame(writer, {"id": 7, "contract": "Greeter", "method": "fail", "arguments": {"how": "wait"}})
             await greeter.waiting.wait()

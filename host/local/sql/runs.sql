@@ -36,8 +36,9 @@ WITH o (n, id) AS (VALUES {values})
 SELECT json_group_array(json_array(o.n, hex(run.job_id))) FROM o CROSS JOIN run ON run.id = o.id;
 
 -- name: known_keys
-SELECT json_group_array(json_array(k.value, hex(run.id)))
-FROM json_each(?) AS k CROSS JOIN run INDEXED BY run_idempotency ON run.idempotency_key = k.value;
+WITH o (n, idempotency_key, job_id) AS (VALUES {values})
+SELECT json_group_array(json_array(o.n, hex(run.id))) FROM o
+CROSS JOIN run INDEXED BY run_idempotency ON run.idempotency_key = o.idempotency_key AND run.job_id = o.job_id;
 
 -- name: known_fires
 WITH o (n, schedule_id, fire_time) AS (VALUES {values})
@@ -48,7 +49,12 @@ WHERE EXISTS (
 
 -- name: keys_held
 SELECT json_group_array(k.value) FROM json_each(?) AS k
-WHERE EXISTS (SELECT 1 FROM run INDEXED BY run_exclusive WHERE run.exclusive_key = k.value AND run.ready = 1);
+WHERE EXISTS (SELECT 1 FROM run INDEXED BY run_exclusive WHERE run.exclusive_key = k.value AND run.ready = 1)
+  OR EXISTS (
+    SELECT 1 FROM run INDEXED BY run_asleep
+    WHERE run.exclusive_key = k.value AND (run.state < 2 OR run.ready = 2) AND run.ready = 2
+      AND (run.attempt + run.crashes > 0 OR run.reason IS 'snoozed')
+  );
 
 -- name: superseded_waiting
 SELECT json_group_array(seq) FROM (
@@ -71,7 +77,7 @@ WHERE run.state IN (3, 4) AND run.cancel_requested_at IS NULL;
 
 -- name: cancel_waiting
 UPDATE run SET
-  state = 7, ready = 0, reason = ?1, change = ?2 + j.key, finished_at = ?3, updated_at = ?3,
+  state = 7, ready = 0, started_at = NULL, took = NULL, reason = ?1, change = ?2 + j.key, finished_at = ?3, updated_at = ?3,
   cancel_requested_at = coalesce(cancel_requested_at, ?3), cancel_requested_by = coalesce(cancel_requested_by, ?4)
 FROM json_each(?5) AS j WHERE run.seq = j.value;
 
@@ -84,11 +90,11 @@ FROM json_each(?4) AS j WHERE run.seq = j.value;
 UPDATE run SET ready = 0 WHERE seq IN (
   SELECT h.seq FROM json_each(?) AS k
   CROSS JOIN run AS h INDEXED BY run_exclusive ON h.exclusive_key = k.value AND h.ready = 1
-  WHERE h.state = 2 AND h.attempt = 0 AND h.crashes = 0
+  WHERE h.state = 2 AND h.attempt = 0 AND h.crashes = 0 AND h.reason IS NOT 'snoozed'
 );
 
 -- name: settle
--- The oldest waiting run of each key that nobody holds becomes its holder.
+-- The oldest waiting run of each key that nobody holds becomes its holder; a run between attempts holds it parked, too.
 UPDATE run SET ready = 1 FROM (
   SELECT (
     SELECT w.seq FROM run AS w INDEXED BY run_blocked
@@ -97,6 +103,10 @@ UPDATE run SET ready = 1 FROM (
   FROM json_each(?) AS k
   WHERE NOT EXISTS (
     SELECT 1 FROM run AS h INDEXED BY run_exclusive WHERE h.exclusive_key = k.value AND h.ready = 1
+  ) AND NOT EXISTS (
+    SELECT 1 FROM run AS p INDEXED BY run_asleep
+    WHERE p.exclusive_key = k.value AND (p.state < 2 OR p.ready = 2) AND p.ready = 2
+      AND (p.attempt + p.crashes > 0 OR p.reason IS 'snoozed')
   )
 ) AS o WHERE run.seq = o.seq;
 
@@ -115,7 +125,7 @@ SELECT json_group_array(seq) FROM (
 );
 
 -- name: fail_waiting
-UPDATE run SET state = 6, ready = 0, reason = ?1, change = ?2 + j.key, finished_at = ?3, updated_at = ?3
+UPDATE run SET state = 6, ready = 0, started_at = NULL, took = NULL, reason = ?1, change = ?2 + j.key, finished_at = ?3, updated_at = ?3
 FROM json_each(?4) AS j WHERE run.seq = j.value;
 
 -- name: due
@@ -142,6 +152,12 @@ WHERE ready = 2 AND job_type IN (SELECT job_type FROM temp.offered);
 
 -- name: unpark
 UPDATE run SET ready = (exclusive_key IS NULL) FROM json_each(?) AS j WHERE run.seq = j.value;
+
+-- name: rehold
+-- Of those unparked, a run between attempts has its key still; ignored where another has it by now.
+UPDATE OR IGNORE run SET ready = 1 FROM json_each(?) AS j
+WHERE run.seq = j.value AND run.state = 2 AND run.exclusive_key IS NOT NULL
+  AND (run.attempt + run.crashes > 0 OR run.reason IS 'snoozed');
 
 -- name: park
 UPDATE run SET ready = 2 FROM json_each(?) AS j WHERE run.seq = j.value;
@@ -173,10 +189,21 @@ SELECT json_group_array(json((
   ) AS c
 ))) FROM json_each(?2) AS t;
 
+-- name: has_suspects
+SELECT EXISTS (SELECT 1 FROM run INDEXED BY run_suspect WHERE crashes > 0 AND state < 5);
+
+-- name: suspect
+SELECT json_group_array(seq) FROM (
+  SELECT seq FROM run INDEXED BY run_suspect
+  WHERE crashes > 0 AND state < 5 AND crashes >= ?1 AND state = 2 AND ready = 1
+    AND executor IN (SELECT value FROM json_each(?2)) AND job_type IN temp.offered
+  ORDER BY crashes, due_at, seq LIMIT 1
+);
+
 -- name: claim
 UPDATE run SET
   state = 3, reason = NULL, fencing_token = fencing_token + 1, attempt = attempt + 1, node = ?1, lease_until = ?2,
-  claimed_at = ?3, updated_at = ?3, started_at = NULL, progress = NULL, status_text = NULL, is_stuck = 0,
+  claimed_at = ?3, updated_at = ?3, started_at = NULL, took = NULL, progress = NULL, status_text = NULL, is_stuck = 0,
   change = ?4 + j.key
 FROM json_each(?5) AS j WHERE run.seq = j.value;
 
@@ -184,14 +211,14 @@ FROM json_each(?5) AS j WHERE run.seq = j.value;
 SELECT json_group_array({claimed}) FROM json_each(?) AS j CROSS JOIN run ON run.seq = j.value;
 
 -- name: skip_overlapping
-UPDATE run SET state = 8, reason = 'overlap', change = ?1 + o.n, finished_at = ?2, updated_at = ?2
+UPDATE run SET state = 8, started_at = NULL, took = NULL, reason = 'overlap', change = ?1 + o.n, finished_at = ?2, updated_at = ?2
 FROM (
   SELECT seq, row_number() OVER () AS n FROM (
     SELECT w.seq AS seq FROM json_each(?3) AS k
     CROSS JOIN run AS h INDEXED BY run_exclusive ON h.exclusive_key = k.value AND h.ready = 1
     CROSS JOIN run AS w INDEXED BY run_skippable
       ON w.exclusive_key = k.value AND w.state = 2 AND w.ready = 0 AND w.overlap = 'skip'
-    WHERE h.state IN (1, 3, 4) OR h.attempt + h.crashes > 0
+    WHERE h.state IN (1, 3, 4) OR h.attempt + h.crashes > 0 OR h.reason = 'snoozed'
     LIMIT ?4
   )
 ) AS o WHERE run.seq = o.seq;
@@ -234,12 +261,13 @@ WHERE run.id = o.id AND run.fencing_token = o.token AND run.state IN (3, 4)
   AND (run.lease_until IS NULL OR run.lease_until >= ?);
 
 -- name: finish_final
-WITH o (change, id, token, state, reason, started_at, value, error, progress, status_text) AS (VALUES {values})
+WITH o (change, id, token, state, reason, started_at, value, error, progress, status_text, is_crash, took) AS (VALUES {values})
 UPDATE run SET
   state = CASE WHEN o.state = 5 AND run.cancel_requested_at IS NOT NULL THEN 7 ELSE o.state END,
   reason = CASE WHEN o.state = 5 AND run.cancel_requested_at IS NOT NULL THEN 'requested' ELSE o.reason END,
   ready = 0, change = o.change, updated_at = ?, finished_at = ?, lease_until = NULL, is_stuck = 0,
-  started_at = coalesce(o.started_at, run.started_at), result = o.value,
+  attempt = run.attempt - o.is_crash, crashes = run.crashes + o.is_crash,
+  started_at = coalesce(o.started_at, run.started_at), took = o.took, result = o.value,
   errors = CASE WHEN o.error IS NULL THEN run.errors ELSE coalesce(rtrim(run.errors, ']') || ',', '[') || o.error || ']' END,
   progress = coalesce(o.progress, run.progress), status_text = coalesce(o.status_text, run.status_text)
 FROM o
@@ -248,22 +276,28 @@ WHERE run.id = o.id AND run.fencing_token = o.token AND run.state IN (3, 4)
   AND (run.state = 4 OR o.started_at IS NOT NULL OR o.state <> 5 OR run.cancel_requested_at IS NOT NULL);
 
 -- name: finish_again
--- Another attempt (1) or given back (2). Between attempts a run keeps its key; one given back before its first
--- outcome competes for it again.
-WITH o (change, id, token, state, reason, started_at, value, error, progress, status_text) AS (VALUES {values})
+-- Another attempt (1), put off (1, snoozed), or given back (2). Between attempts, put off or after a crash a run keeps
+-- its key; one given back before its first outcome competes for it again.
+WITH o (change, id, token, state, reason, started_at, value, error, progress, status_text, is_crash, took) AS (VALUES {values})
 UPDATE run SET
   state = CASE WHEN run.cancel_requested_at IS NOT NULL THEN 7 ELSE o.state END,
   reason = CASE WHEN run.cancel_requested_at IS NOT NULL THEN 'requested' ELSE o.reason END,
-  attempt = run.attempt - (o.state = 2 AND run.cancel_requested_at IS NULL),
+  attempt = run.attempt - (
+    o.is_crash OR ((o.state = 2 OR o.reason IS 'snoozed') AND run.cancel_requested_at IS NULL)
+  ),
+  crashes = run.crashes + o.is_crash,
+  forgiven = run.forgiven + (
+    o.state = 2 AND o.reason IS 'recovered' AND NOT o.is_crash AND run.cancel_requested_at IS NULL
+  ),
   ready = CASE
     WHEN run.cancel_requested_at IS NOT NULL THEN 0
     WHEN o.state = 1 THEN run.exclusive_key IS NOT NULL
-    ELSE run.exclusive_key IS NULL OR run.attempt - 1 + run.crashes > 0
+    ELSE run.exclusive_key IS NULL OR run.attempt - 1 + run.crashes + o.is_crash > 0
   END,
   due_at = coalesce(o.value, run.due_at), not_before = coalesce(o.value, run.not_before),
   change = o.change, updated_at = ?, lease_until = NULL, is_stuck = 0,
   finished_at = CASE WHEN run.cancel_requested_at IS NOT NULL THEN ? END,
-  started_at = coalesce(o.started_at, run.started_at),
+  started_at = coalesce(o.started_at, run.started_at), took = o.took,
   errors = CASE WHEN o.error IS NULL THEN run.errors ELSE coalesce(rtrim(run.errors, ']') || ',', '[') || o.error || ']' END,
   progress = coalesce(o.progress, run.progress), status_text = coalesce(o.status_text, run.status_text)
 FROM o
@@ -287,17 +321,24 @@ SELECT json_group_array(seq) FROM (
 );
 
 -- name: rescue
+-- One that is forgiven competes for its key again unless it has had an outcome or a crash before.
 UPDATE run SET
-  state = o.state, ready = (o.state = 2), crashes = run.crashes + 1, attempt = run.attempt - 1,
+  state = o.state, crashes = run.crashes + 1 - o.is_forgiven, forgiven = run.forgiven + o.is_forgiven,
+  attempt = run.attempt - 1,
+  ready = (o.state = 2 AND (run.exclusive_key IS NULL OR run.attempt - 1 + run.crashes + 1 - o.is_forgiven > 0)),
   reason = CASE o.state WHEN 2 THEN 'recovered' WHEN 6 THEN 'lost' WHEN 7 THEN 'requested' ELSE 'crashes' END,
   finished_at = CASE WHEN o.state <> 2 THEN ?1 END, lease_until = NULL, is_stuck = 0,
   change = ?2 + o.n, updated_at = ?1
 FROM (
-  SELECT r.seq AS seq, j.key AS n, CASE
-    WHEN r.recovery = 'fail' THEN 6 WHEN r.cancel_requested_at IS NOT NULL THEN 7
-    WHEN r.crashes + 1 >= ?3 THEN 9 ELSE 2
+  SELECT s.seq, s.n, s.is_forgiven, CASE
+    WHEN s.recovery = 'fail' THEN 6 WHEN s.cancel_requested_at IS NOT NULL THEN 7
+    WHEN s.crashes + 1 - s.is_forgiven >= ?3 THEN 9 ELSE 2
   END AS state
-  FROM json_each(?4) AS j CROSS JOIN run AS r ON r.seq = j.value
+  FROM (
+    SELECT r.seq AS seq, j.key AS n, r.recovery, r.cancel_requested_at, r.crashes,
+      r.executor IN (SELECT value FROM json_each(?5)) AND r.forgiven < ?6 AS is_forgiven
+    FROM json_each(?4) AS j CROSS JOIN run AS r ON r.seq = j.value
+  ) AS s
 ) AS o WHERE run.seq = o.seq;
 
 -- name: by_seq

@@ -43,6 +43,7 @@ CREATE TABLE run (
   started_at INTEGER,
   finished_at INTEGER,
   updated_at INTEGER NOT NULL,
+  took INTEGER,
   progress REAL,
   trace_id TEXT NOT NULL,
   origin_run_id BLOB,
@@ -65,6 +66,7 @@ CREATE INDEX run_due ON run (executor, tenant, priority DESC, due_at) WHERE stat
 CREATE INDEX run_waiting ON run (due_at) WHERE state = 1;
 CREATE INDEX run_expiry ON run (expires_at) WHERE expires_at IS NOT NULL AND state < 3;
 CREATE INDEX run_parked ON run (job_type) WHERE ready = 2;
+CREATE INDEX run_suspect ON run (crashes, due_at) WHERE crashes > 0 AND state < 5;
 
 -- Rows behind an exclusive key's holder.
 CREATE INDEX run_blocked ON run (exclusive_key, due_at) WHERE state = 2 AND ready = 0;
@@ -91,3 +93,19 @@ CREATE TABLE change_mark (
   value INTEGER NOT NULL
 ) STRICT;
 INSERT INTO change_mark (one, value) VALUES (1, 0);
+
+-- How many runs of a job ended in a minute (span 1) or an hour (span 60), by state and by how long they waited and took:
+-- numbers of a histogram's buckets, -1 where the run never started, and sums in microseconds. start is in minutes since
+-- 1970. Kept as runs end, in the same transaction; what ended lately stands together at the end.
+CREATE TABLE run_statistics (
+  span INTEGER NOT NULL,
+  start INTEGER NOT NULL,
+  job_id BLOB NOT NULL,
+  state INTEGER NOT NULL,
+  wait_bucket INTEGER NOT NULL,
+  duration_bucket INTEGER NOT NULL,
+  runs INTEGER NOT NULL,
+  wait_total INTEGER NOT NULL,
+  duration_total INTEGER NOT NULL,
+  PRIMARY KEY (span, start, job_id, state, wait_bucket, duration_bucket)
+) STRICT, WITHOUT ROWID;

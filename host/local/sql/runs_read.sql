@@ -73,5 +73,14 @@ SELECT max(seq) FROM (
 -- name: count_state
 SELECT count(*) FROM (SELECT 1 FROM run INDEXED BY run_state WHERE state = ? LIMIT ?);
 
+-- name: oldest_due
+-- The first accepted among the queued, or where those are held back, the first of those the claim looks at.
+SELECT coalesce(
+  (SELECT due_at FROM (
+    SELECT due_at, ready FROM run INDEXED BY run_state WHERE state = 2 ORDER BY seq LIMIT ?1
+  ) WHERE ready = 1 LIMIT 1),
+  (SELECT min(due_at) FROM (SELECT due_at FROM run INDEXED BY run_due WHERE state = 2 AND ready = 1 LIMIT ?1))
+);
+
 -- name: newest
 SELECT max(seq) FROM run;

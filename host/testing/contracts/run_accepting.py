@@ -88,6 +88,14 @@ class RunAccepting:
         desk.finish(desk.claim_one())
         assert desk.add(idempotency_key="a") == first
 
+    def test_a_key_is_one_of_its_jobs(self, desk: Desk) -> None:
+        other = job_id("other")
+        mine, theirs = desk.submit(request(idempotency_key="a"), request(idempotency_key="a", job_id=other))
+        assert mine != theirs
+        again = desk.submit(request(idempotency_key="a", job_id=other), request(idempotency_key="a"))
+        assert again == [theirs, mine]
+        assert len(desk(desk.store.runs()).runs) == 2
+
     def test_a_chosen_id_is_accepted_once(self, desk: Desk) -> None:
         chosen = uuid4()
         assert desk.submit(request(id=chosen), request(id=chosen)) == [chosen, chosen]
@@ -109,8 +117,21 @@ class RunAccepting:
             {"owner": "\udfff"},
             {"tenant": ""},
             {"priority": 2**40},
+            {"timeout": timedelta(0)},
+            {"timeout": timedelta(seconds=-90)},
+            {"timeout": timedelta(days=999_999_999)},
         ],
-        ids=["object", "surrogate", "nul", "owner", "no tenant", "priority"],
+        ids=[
+            "object",
+            "surrogate",
+            "nul",
+            "owner",
+            "no tenant",
+            "priority",
+            "no time",
+            "less than no time",
+            "eternity",
+        ],
     )
     def test_what_cannot_be_kept_is_refused_whole(self, desk: Desk, fields: dict[str, object]) -> None:
         with pytest.raises(InvalidRequestError):

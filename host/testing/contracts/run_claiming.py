@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from uuid import UUID
 
+import pytest
+
 from host.model.jobs import OverlapPolicy
 from host.model.runs import Claim, ClaimedRun, RunReason, RunRequest, RunState
 from host.testing.run_desk import JOB, JOB_TYPE, Desk, request
@@ -26,6 +28,12 @@ class RunClaiming:
         assert run.claimed_at == claimed.claimed_at
         assert (claimed.owner, claimed.priority, claimed.trace_id) == (run.owner, run.priority, run.trace_id)
         assert desk.claim().runs == ()
+
+    def test_a_claim_gives_the_submitters_span_and_the_run_its_trace_id(self, desk: Desk) -> None:
+        trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+        run_id = desk.add(trace_id=f"00-{trace_id}-00f067aa0ba902b7-01")
+        assert desk.claim_one().trace_id == f"00-{trace_id}-00f067aa0ba902b7-01"
+        assert desk.run(run_id).trace_id == trace_id
 
     def test_a_claim_called_after_a_submission_sees_it_before_it_is_awaited(self, desk: Desk) -> None:
         kind = type(desk.store)
@@ -225,6 +233,24 @@ class RunClaiming:
         again = desk.claim_one()
         assert again.id == first
         desk.finish(again, S.FAILED)
+        assert desk.claim_one().id == second
+
+    @pytest.mark.parametrize("how", ["retry", "snoozed", "crashed"])
+    def test_a_run_between_attempts_keeps_its_key_while_its_type_is_not_offered(self, desk: Desk, how: str) -> None:
+        first, second = desk.submit(*(self._keyed(OverlapPolicy.QUEUE, max_attempts=2) for _ in range(2)))
+        active = desk.claim_one()
+        if how == "crashed":
+            desk.crash()
+        else:
+            desk.finish(active, S.SCHEDULED, reason=RunReason(how), not_before=desk.after(60))
+            desk.advance(61)
+        offered, desk.types = desk.types, frozenset({"jobs:Two"})
+        desk.add(exclusive_key="k", overlap=OverlapPolicy.QUEUE, job_type="jobs:Two")
+        assert desk.claim().runs == ()
+        desk.types = offered
+        again = desk.claim_one()
+        assert (again.id, desk.states(second)) == (first, [S.QUEUED])
+        desk.finish(again)
         assert desk.claim_one().id == second
 
     def test_a_cancelled_holder_frees_its_key(self, desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import cast
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from host.model.jobs import OverlapPolicy, RecoveryPolicy
-from host.model.runs import TRANSITIONS, RunOutcome, RunState
+from host.model.runs import TRANSITIONS, RunOutcome, RunReason, RunState
 from host.testing.run_desk import Desk, request
 from host.testing.run_model import ModelRun, RunModel
 
 OUTCOMES = sorted((TRANSITIONS[RunState.STARTING] | TRANSITIONS[RunState.RUNNING]) - {RunState.RUNNING})
+CRASHES = frozenset({RunState.QUEUED, RunState.FAILED, RunState.QUARANTINED})
+"""How a claim ends whose code died without an outcome."""
 _ANY = st.integers(min_value=0, max_value=1000)
 
 
@@ -28,6 +31,7 @@ class RunMachine(RuleBasedStateMachine):
         self.desk = desk.__enter__()
         self.model = RunModel()
         self.began = desk.now()
+        self.ended: dict[UUID, RunState] = {}
 
     def teardown(self) -> None:
         """Close the store."""
@@ -58,11 +62,11 @@ class RunMachine(RuleBasedStateMachine):
         )
         self.model.submit(self.desk.submit(asked)[0], asked, delay=delay)
 
-    @rule(slots=st.integers(1, 3))
-    def claim(self, slots: int) -> None:
+    @rule(slots=st.integers(1, 3), alone_from=st.sampled_from([1, 1, 2]))
+    def claim(self, slots: int, alone_from: int) -> None:
         """Claim, and see the same runs come in the same order."""
-        claimed = [run.id for run in self.desk.claim(slots).runs]
-        taken = self.model.claim(slots)
+        claimed = [run.id for run in self.desk.claim(slots, alone_from=alone_from).runs]
+        taken = self.model.claim(slots, alone_from=alone_from)
         assert claimed == [self._id_of(run) for run in taken]
 
     @rule(
@@ -71,23 +75,41 @@ class RunMachine(RuleBasedStateMachine):
         is_started=st.booleans(),
         is_stale=st.sampled_from([False] * 5 + [True]),
         delay=st.sampled_from([0, 5]),
+        is_odd=st.booleans(),
     )
-    def finish(self, *, choice: int, state: RunState, is_started: bool, is_stale: bool, delay: int) -> None:
-        """End a claim, or try to."""
+    def finish(
+        self, *, choice: int, state: RunState, is_started: bool, is_stale: bool, delay: int, is_odd: bool
+    ) -> None:
+        """End a claim, or try to; an odd one has crashed, or wants to be put off."""
         found = self._choose(choice, active=True)
         if found is None:
             return
         identity, run = found
         token = run.token - is_stale
+        is_crash = is_odd and state in CRASHES
+        is_snoozed = is_odd and state is RunState.SCHEDULED
+        is_recovered = delay > 0 and state is RunState.QUEUED
         outcome = RunOutcome(
             id=identity,
             fencing_token=token,
             state=state,
             started_at=self._instant(self.model.now) if is_started else None,
             not_before=self._instant(self.model.now + delay),
+            is_crash=is_crash,
+            reason=RunReason.SNOOZED if is_snoozed else RunReason.RECOVERED if is_recovered else None,
         )
         is_taken = not self.desk(self.desk.store.finish([outcome]))
-        assert is_taken == self.model.finish(run, token, state, is_started=is_started, delay=delay)
+        expected = self.model.finish(
+            run,
+            token,
+            state,
+            is_started=is_started,
+            delay=delay,
+            is_crash=is_crash,
+            is_snoozed=is_snoozed,
+            is_recovered=is_recovered,
+        )
+        assert is_taken == expected
 
     @rule(choice=_ANY)
     def cancel(self, choice: int) -> None:
@@ -111,12 +133,12 @@ class RunMachine(RuleBasedStateMachine):
         self.desk.advance(seconds)
         self.model.now += seconds
 
-    @rule()
-    def crash(self) -> None:
+    @rule(is_isolated=st.booleans())
+    def crash(self, *, is_isolated: bool) -> None:
         """Let the node die and another rescue its runs."""
-        self.desk.crash()
+        self.desk.crash(isolating=["loop"] if is_isolated else [])
         self.model.now += self.desk.crash_seconds
-        self.model.rescue()
+        self.model.rescue(is_isolated=is_isolated)
 
     @rule()
     def prune(self) -> None:
@@ -129,11 +151,20 @@ class RunMachine(RuleBasedStateMachine):
     def rows_agree(self) -> None:
         """Every row stands where the model says, and there is no other."""
         rows = {
-            run.id: (run.state, run.attempt, run.crashes, run.fencing_token)
+            run.id: (run.state, run.attempt, run.crashes, run.forgiven, run.fencing_token)
             for run in self.desk(self.desk.store.runs(limit=1000)).runs
         }
-        expected = {key: (run.state, run.attempt, run.crashes, run.token) for key, run in self.model.runs.items()}
+        expected = {
+            key: (run.state, run.attempt, run.crashes, run.forgiven, run.token) for key, run in self.model.runs.items()
+        }
         assert rows == expected
+
+    @invariant()
+    def every_end_is_counted_once(self) -> None:
+        """The statistics hold every run that ever ended, pruned or not."""
+        self.ended |= {key: run.state for key, run in self.model.runs.items() if run.state and run.state.is_final}
+        found = self.desk(self.desk.store.statistics(since=self.began))
+        assert sum((Counter(entry.by_state) for entry in found), Counter()) == Counter(self.ended.values())
 
     def _instant(self, seconds: float) -> datetime:
         return self.began + timedelta(seconds=seconds)

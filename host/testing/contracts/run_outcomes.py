@@ -277,7 +277,7 @@ class RunOutcomes:
             assert (run.state, run.reason) == (S.QUEUED, RunReason.RECOVERED)
             assert (run.crashes, run.attempt) == (1, 0)
         assert not desk.finish(first)
-        again = desk.claim().runs
+        again = desk.claim(alone_from=2).runs
         assert {run.id for run in again} == {first.id, second.id}
         assert {(run.attempt, run.crashes) for run in again} == {(1, 1)}
         assert not desk.finish(second)

@@ -97,7 +97,7 @@ class RunReading:
         desk.finish(run, status_text="Größe 100% ERREICHT")
         for text in ("größe", "ERREICHT", "erreicht", "100%", JOB_TYPE.upper()):
             assert len(self._all(desk, RunFilter(text=text))) == 1, text
-        for text in ("1_0", "%e", "fehlt", "ö%", "\\"):
+        for text in ("1_0", "%e", "fehlt", "ö%", "\\", "\0", "100\0", "Größe\0"):
             assert self._all(desk, RunFilter(text=text)) == [], text
 
     def test_latest_gives_the_newest_of_each_job(self, desk: Desk) -> None:
@@ -154,6 +154,12 @@ class RunReading:
         assert look() == []
         numbers = [row.change for row in told]
         assert numbers == sorted(set(numbers))
+
+    @pytest.mark.parametrize("after", [2**63, 10**30])
+    def test_what_is_no_change_number_is_refused(self, desk: Desk, after: int) -> None:
+        with pytest.raises(InvalidRequestError):
+            desk(desk.store.changes(after))
+        assert list(desk(desk.store.changes(2**62))) == []
 
     def test_changes_gives_each_run_once_in_its_present_form_by_pages(self, desk: Desk) -> None:
         ids = desk.submit(*(request() for _ in range(10)))

@@ -8,14 +8,16 @@ import pytest
 
 from host.testing.contracts.run_accepting import RunAccepting
 from host.testing.contracts.run_claiming import RunClaiming
+from host.testing.contracts.run_crashes import RunCrashes
 from host.testing.contracts.run_faults import RunFaults
 from host.testing.contracts.run_machine import check_against_model
 from host.testing.contracts.run_outcomes import RunOutcomes
 from host.testing.contracts.run_reading import RunReading
+from host.testing.contracts.run_statistics import RunStatistics
 from host.testing.run_desk import Advance, Desk, NewPlace, NewRuns
 
 
-class JobRunSuite(RunAccepting, RunClaiming, RunOutcomes, RunReading, RunFaults):
+class JobRunSuite(RunAccepting, RunClaiming, RunOutcomes, RunCrashes, RunReading, RunStatistics, RunFaults):
     """Supply ``new_place``, ``advance``, and ``new_leased_runs`` unless leases are the store's only way."""
 
     lease_seconds: float = 0

@@ -294,12 +294,13 @@ def _run_hearing(
         heard: list[str | None] = []
         bus.subscribe(ScheduleChanged, lambda message: heard.append(message.job_type))
         async with running(new_manager(bus)) as manager:
+            heard.clear()  # a start may say that all could have changed
             await check(manager, heard)
 
     asyncio.run(body())
 
 
-async def _until(condition: Callable[[], bool], *, seconds: float = 5) -> None:
+async def _until(condition: Callable[[], bool], *, seconds: float = 30) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110  # what is waited for tells nobody
             await asyncio.sleep(0.005)

@@ -12,51 +12,26 @@ from uuid import UUID
 import pytest
 
 from host.contracts.host import BackupReport, DataDirectory, HostBackup
-from host.contracts.jobs import Job, JobContext, RunLogger
+from host.contracts.jobs import Job
 from host.contracts.logs import RunLog
 from host.contracts.maintenance import StoreMaintenance, StoreSize
 from host.contracts.runs import JobRunWriter
 from host.errors import StoreCorruptError, StoreUnavailableError
-from host.model.json import JsonObject, JsonValue
+from host.model.json import JsonValue
 from host.model.logs import RunLogLine
 from host.model.runs import CancelResult, JobResult, JobRun, RunRequest, RunState
 from host.model.schedules import ScheduleCursor
 from host.testing.clock import FakeClock
+from host.testing.context import RecordingContext
 from host_maintenance import plugin
 from host_maintenance.backup import BackUp
 from host_maintenance.optimise import CheckStores, OptimiseStores
 from host_maintenance.prune import PruneHistory
+from host_maintenance.prune_audit import PruneAudit
 
 
-class Lines(RunLogger):
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, JsonObject]] = []
-
-    def debug(self, event: str, **fields: JsonValue) -> None:
-        self.lines.append((event, fields))
-
-    info = warning = error = debug
-
-
-class Context(JobContext):
+class Context(RecordingContext):
     """One run of a job, with the job's defaults under the given parameters."""
-
-    def __init__(self, job: type[Job], parameters: JsonObject) -> None:
-        self.parameters = {parameter.name: parameter.default for parameter in job.parameters} | dict(parameters)
-        self.log = self.lines = Lines()
-        self.reported: list[float] = []
-        self.cancelled = False
-
-    def progress(self, fraction: float, status_text: str | None = None) -> None:
-        self.reported.append(fraction)
-
-    @property
-    def is_cancelled(self) -> bool:
-        return self.cancelled
-
-    def raise_if_cancelled(self) -> None:
-        if self.cancelled:
-            raise asyncio.CancelledError
 
 
 @dataclass
@@ -201,10 +176,10 @@ def perform(job: Job, **parameters: object) -> tuple[JobResult, Context]:
     return asyncio.run(run()), context
 
 
-def test_the_plugin_offers_four_jobs_with_different_ids() -> None:
+def test_the_plugin_offers_five_jobs_with_different_ids() -> None:
     jobs = list(plugin.host_jobs())
-    assert jobs == [PruneHistory, OptimiseStores, CheckStores, BackUp]
-    assert len({job.id for job in jobs}) == 4
+    assert jobs == [PruneHistory, PruneAudit, OptimiseStores, CheckStores, BackUp]
+    assert len({job.id for job in jobs}) == 5
 
 
 def test_runs_older_than_the_retention_go_with_their_logs() -> None:
@@ -271,7 +246,7 @@ def test_others_get_their_turn_between_batches() -> None:
 def test_a_cancelled_prune_stops_between_batches() -> None:
     history = History()
     context = Context(PruneHistory, {"days": 0.5, "batch": 4})
-    history.runs.before_batch = lambda: setattr(context, "cancelled", True)
+    history.runs.before_batch = lambda: setattr(context, "is_cancelled", True)
 
     async def run() -> None:
         await history.job.run(context)
@@ -301,7 +276,7 @@ def test_every_store_is_optimised_without_holding_writers_for_long() -> None:
     result, context = perform(OptimiseStores(stores))
     assert result.value == {"runs": "runs is small", "logs": "logs is small"}
     assert [store.held for store in stores] == [[timedelta(milliseconds=20)]] * 2
-    assert context.reported == [0.0, 0.5, 1.0]
+    assert [fraction for fraction, _ in context.reported] == [0.0, 0.5, 1.0]
 
 
 def test_a_store_that_fails_does_not_keep_others_from_being_optimised() -> None:
@@ -341,7 +316,7 @@ def test_archives_go_where_the_parameter_says(folder: str, expected: str) -> Non
     result, context = perform(BackUp(backups, Data()), folder=folder, keep=3)
     assert backups.asked == [(Path(expected), 3)]
     assert result.value == {"archive": f"{expected}/new", "bytes": 10, "files": 2, "deleted": ["old"]}
-    assert [event for event, _ in context.lines.lines] == ["backup written"]
+    assert [event for _, event, _ in context.log.lines] == ["backup written"]
 
 
 def test_seven_archives_are_kept_by_default() -> None:

@@ -4,12 +4,15 @@ import asyncio
 import os
 import sys
 import time
+from pathlib import Path
 from uuid import UUID
 
 from host import Job, JobContext, JobParameter, JobResult, OverlapPolicy, RecoveryPolicy
 from host.hookspecs import hookimpl
 
 PATH = os.environ.get("PROBE_LOG", "/dev/null")
+GATE = Path(PATH).with_name("gate")
+"""What gated jobs wait for."""
 _file: int | None = None
 
 
@@ -32,6 +35,20 @@ class Probe(Job):
     async def run(self, context: JobContext) -> JobResult | None:
         tell("start", context)
         await asyncio.sleep(float(context.parameters["seconds"]))
+        tell("end", context)
+        return None
+
+
+class Gated(Job):
+    """Tell that it starts, wait until the gate is there, tell that it ends."""
+
+    id = UUID("10000000-0000-4000-8000-000000000008")
+    overlap = OverlapPolicy.ALLOW
+
+    async def run(self, context: JobContext) -> JobResult | None:
+        tell("start", context)
+        while not GATE.exists():
+            await asyncio.sleep(0.01)
         tell("end", context)
         return None
 
@@ -122,7 +139,7 @@ class Bad(Job):
         time.sleep(3)
 
     async def swallows_cancellation(self, context: JobContext) -> None:
-        for _ in range(200):
+        while not GATE.exists():
             try:
                 await asyncio.sleep(0.1)
             except asyncio.CancelledError:
@@ -144,6 +161,26 @@ class Bad(Job):
         raise asyncio.CancelledError
 
 
+class Isolated(Job):
+    """In a process of its own, well-behaved or as it is told."""
+
+    id = UUID("10000000-0000-4000-8000-0000000000f1")
+    executor = "process"
+    overlap = OverlapPolicy.ALLOW
+    parameters = (JobParameter("how", str, default="well"),)
+
+    def run(self, context: JobContext) -> JobResult | None:
+        tell("start", context)
+        how = str(context.parameters["how"])
+        if how == "dies":
+            os._exit(3)
+        while how == "deaf":
+            pass
+        context.log.info("isolated", pid=os.getpid())
+        context.progress(0.5, "half")
+        return JobResult(value={"pid": os.getpid()})
+
+
 @hookimpl
 def host_jobs() -> list[type[Job]]:
-    return [Free, Exclusive, Skipping, AtMostOnce, Threaded, Progressing, Bad]
+    return [Free, Gated, Exclusive, Skipping, AtMostOnce, Threaded, Progressing, Bad, Isolated]

@@ -3,39 +3,51 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 from click.testing import CliRunner, Result
 
+from host.cli import find
 from host.cli.main import root
 from host.contracts.contract import Finding
 from host.contracts.host import (
     BackupReport,
     DataDirectory,
+    ExecutorInfo,
     HostBackup,
     HostControl,
     HostState,
     HostStatus,
     PluginInfo,
     ProviderInfo,
+    ReloadReport,
 )
 from host.contracts.jobs import JobManagerService, RunControl
 from host.contracts.logs import RunLog
+from host.contracts.registry import Pause
 from host.contracts.runs import JobRunReader
 from host.contracts.schedules import JobScheduleManager
+from host.engine.bulk import STATES
 from host.errors import InvalidParameterError, JobNotFoundError, Problem, RunNotFoundError, RunStateError
+from host.local.clock import SystemClock
 from host.local.socket import ControlSocket
 from host.model.jobs import JobInfo, JobParameter, JobStartType
 from host.model.json import JsonObject, JsonValue
 from host.model.logs import LogLevel, RunLogLine
 from host.model.runs import (
     AttemptError,
+    BulkAction,
+    BulkReport,
     CancelResult,
     JobRun,
     RunCounters,
@@ -45,6 +57,7 @@ from host.model.runs import (
     RunState,
 )
 from host.model.schedules import JobSchedule, ScheduleEntry
+from host.model.statistics import BOUNDS, Histogram, JobStatistics
 from host.model.submissions import RunSubmission
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -67,6 +80,7 @@ LOG = (
     RunLogLine(number=1, at=NOW, level=LogLevel.INFO, event="begun", fields={"days": 30}),
     RunLogLine(number=2, at=NOW, level=LogLevel.ERROR, event="bad \x1b[31mnews"),
 )
+ERROR = AttemptError(attempt=1, at=NOW, node="n", error="ValueError: no", traceback="Traceback:\n  no\n")
 
 
 def make_run(number: int, job: JobInfo, state: RunState, **more: object) -> JobRun:
@@ -84,6 +98,17 @@ def make_run(number: int, job: JobInfo, state: RunState, **more: object) -> JobR
     return replace(run, **more)  # type: ignore[arg-type]  # fields by name
 
 
+def statistics_of(job: UUID, runs: Sequence[JobRun], since: datetime, span: timedelta) -> JobStatistics:
+    """Give what runs that have finished come to."""
+    took = [run.finished_at - run.started_at for run in runs if run.finished_at and run.started_at]
+    counts = [0] * (len(BOUNDS) + 1)
+    for length in took:
+        counts[bisect_left(BOUNDS, length)] += 1
+    durations = Histogram(counts=tuple(counts), total=sum(took, timedelta(0)))
+    by_state = Counter(run.state for run in runs)
+    return JobStatistics(job_id=job, since=since, until=since + span, by_state=by_state, durations=durations)
+
+
 @dataclass
 class Memory:
     """What the host in memory knows; tests look at it and change it."""
@@ -95,8 +120,12 @@ class Memory:
     submitted: list[RunSubmission] = field(default_factory=list)
     drained_by: list[str | None] = field(default_factory=list)
     backups: list[Path] = field(default_factory=list)
+    bulk: list[tuple[BulkAction, RunFilter]] = field(default_factory=list)
+    longest_page: int = 1000
+    """Pages end there, as where few runs pass a filter."""
     pid: int = 1
     on_drain: Callable[[], object] = lambda: None
+    error: AttemptError = ERROR
 
     def find(self, job: str) -> JobInfo:
         for info in self.jobs:
@@ -112,8 +141,7 @@ class Memory:
         state = after[run.state]
         run = replace(run, state=state, change=run.change + 1, progress=0.4, started_at=NOW)
         if state is RunState.COMPLETED and run.job_id == BROKEN.id:
-            error = AttemptError(attempt=1, at=NOW, node="n", error="ValueError: no", traceback="Traceback:\n  no\n")
-            run = replace(run, state=RunState.FAILED, reason=RunReason.ERROR, errors=(error,))
+            run = replace(run, state=RunState.FAILED, reason=RunReason.ERROR, errors=(self.error,))
         if run.state.is_final:
             run = replace(run, finished_at=NOW + timedelta(seconds=2), status_text="done")
         self.runs[run.id] = run
@@ -218,10 +246,34 @@ class Control(RunControl):
         not_before: datetime | None = None,
         is_locked: bool | None = None,
     ) -> JobRun:
+        run = self.memory.runs[run_id]
+        changes = {"priority": priority, "not_before": not_before, "is_locked": is_locked}
+        self.memory.runs[run_id] = replace(run, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]  # fields by name
         return self.memory.runs[run_id]
 
-    async def release(self, run_id: UUID) -> JobRun:
-        return self.memory.runs[run_id]
+    async def bulk(
+        self,
+        action: BulkAction,
+        where: RunFilter,
+        *,
+        at_most: int = 100_000,
+        dry_run: bool = False,
+        by: str | None = None,
+    ) -> BulkReport:
+        found = [run for run in self.memory.runs.values() if run.state in (where.states or STATES[action])]
+        matched = [run for run in found if where.job_id in {None, run.job_id}][:at_most]
+        if dry_run:
+            return BulkReport(matched=len(matched), changed=0, is_more=len(matched) == at_most)
+        assert by
+        self.memory.bulk.append((action, where))
+        changed = [run for run in matched if run.job_id != BROKEN.id]
+        return BulkReport(matched=len(matched), changed=len(changed), is_more=len(matched) == at_most)
+
+    async def release(self, run_id: UUID, *, by: str | None = None) -> JobRun:
+        run = self.memory.runs[run_id]
+        if run.state is RunState.QUARANTINED:
+            return replace(run, id=UUID(int=98), state=RunState.QUEUED, origin_run_id=run.id)
+        return replace(run, state=RunState.QUEUED)
 
     async def pause(self, scope: str, *, reason: str, by: str | None = None) -> bool:
         return self.memory.pauses.setdefault(scope, reason) is reason
@@ -265,8 +317,11 @@ class Runs(JobRunReader):
             if (where.job_id in {None, run.job_id})
             and (not where.states or run.state in where.states)
             and (where.created_from is None or run.created_at >= where.created_from)
+            and (where.created_until is None or run.created_at < where.created_until)
+            and (where.schedule_id in {None, run.schedule_id})
         ]
         start = int(cursor or 0)
+        limit = min(limit, self.memory.longest_page)
         more = str(start + limit) if start + limit < len(found) else None
         return RunPage(runs=tuple(found[start : start + limit]), next_cursor=more)
 
@@ -275,7 +330,32 @@ class Runs(JobRunReader):
         return {run.job_id: run for run in newest if run.job_id in job_ids}
 
     async def counters(self) -> RunCounters:
-        return RunCounters(by_state={})
+        queued = [run.created_at for run in self.memory.runs.values() if run.state is RunState.QUEUED]
+        return RunCounters(by_state={}, oldest_due_at=min(queued, default=None))
+
+    async def statistics(
+        self,
+        job_ids: Collection[UUID] = (),
+        *,
+        since: datetime,
+        until: datetime | None = None,
+        step: timedelta | None = None,
+    ) -> Sequence[JobStatistics]:
+        found: dict[tuple[UUID, int], list[JobRun]] = {}
+        for run in sorted(self.memory.runs.values(), key=lambda run: run.created_at):
+            if run.finished_at and (run.job_id in job_ids or not job_ids) and since <= run.finished_at:
+                number = (run.finished_at - since) // step if step else 0
+                found.setdefault((run.job_id, number), []).append(run)
+        span = step or timedelta(days=1000)
+        return [statistics_of(job, runs, since + number * span, span) for (job, number), runs in found.items()]
+
+    async def failing(self, job_ids: Collection[UUID], *, at_most: int = 100) -> Mapping[UUID, int]:
+        return {job: self._failing(job, at_most) for job in job_ids}
+
+    def _failing(self, job: UUID, at_most: int) -> int:
+        runs = sorted(self.memory.runs.values(), key=lambda run: run.created_at, reverse=True)
+        mine = [run for run in runs if run.job_id == job and run.state in {RunState.FAILED, RunState.COMPLETED}]
+        return min(at_most, sum(1 for _ in takewhile(lambda run: run.state is RunState.FAILED, mine)))
 
     async def changes(self, after: int, *, limit: int = 500) -> Sequence[JobRun]:
         ordered = sorted(map(self.memory.step, self.memory.runs.values()), key=lambda run: run.change)
@@ -326,8 +406,12 @@ class HostInMemory(HostControl, HostBackup):
                     findings=(Finding(message="the certificate ends in 3 days"),),
                 ),
             ),
-            executors={"loop": (1, 100)},
+            executors=(
+                ExecutorInfo(name="loop", busy=1, slots=100, stuck=1, cancel_effect="raises at the next await"),
+            ),
             unfinished={"queued": 3, "running": 1},
+            paused=self.memory.pauses,
+            pauses=tuple(Pause(scope=s, reason=r, by="kim", at=NOW) for s, r in self.memory.pauses.items()),
         )
 
     async def plugins(self) -> Sequence[PluginInfo]:
@@ -335,6 +419,9 @@ class HostInMemory(HostControl, HostBackup):
             PluginInfo(name="bad", distribution="jobhost-bad", version="1", error="ImportError: no"),
             PluginInfo(name="rest", distribution="jobhost-rest", version="1", providers=("a:B",)),
         ]
+
+    async def reload(self, *, dry_run: bool = False, by: str | None = None) -> ReloadReport:
+        raise NotImplementedError
 
     async def drain(self, *, by: str | None = None) -> None:
         self.memory.drained_by.append(by)
@@ -381,7 +468,15 @@ def host(tmp_path: Path) -> Iterator[HostUnderTest]:
     memory = Memory()
     inside = HostInMemory(memory, tmp_path)
     socket = ControlSocket(
-        Folder(tmp_path), Jobs(memory), Control(memory), Schedules(), Runs(memory), Log(memory), inside, inside
+        Folder(tmp_path),
+        Jobs(memory),
+        Control(memory),
+        Schedules(),
+        Runs(memory),
+        Log(memory),
+        inside,
+        SystemClock(),
+        inside,
     )
     ready = threading.Event()
     ends: list[Callable[[], object]] = []
@@ -392,10 +487,10 @@ def host(tmp_path: Path) -> Iterator[HostUnderTest]:
 
     thread = threading.Thread(target=serve_until, args=(socket, ready, ask_stop))
     thread.start()
-    assert ready.wait(10)
+    assert ready.wait(60)
     yield HostUnderTest(memory, tmp_path, ends[0])
     ends[0]()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -412,3 +507,12 @@ def filled(host: HostUnderTest) -> HostUnderTest:
     ):
         host.memory.runs[run.id] = run
     return host
+
+
+@pytest.fixture(autouse=True)
+def _present(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it be ``NOW`` for every command, however long ago this module was imported."""
+    monkeypatch.setattr(find, "now", lambda: NOW)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("host.cli.") and hasattr(module, "now"):
+            monkeypatch.setattr(module, "now", lambda: NOW)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
-from host.model.runs import RunState
-from tests.unit.cli.conftest import NOW, PRUNE, HostUnderTest
+from host.model.runs import RunReason, RunState
+from tests.unit.cli.conftest import BROKEN, NOW, PRUNE, Control, HostUnderTest, Runs, make_run
 
 
 def test_list_shows_jobs_and_their_latest_runs(filled: HostUnderTest) -> None:
     head, broken, prune = filled.printed("jobs", "list").splitlines()
     assert head.split() == ["NAME", "JOB", "LATEST", "RUN", "WHEN"]
-    assert broken.split()[:4] == ["Broken", "demo:Broken", "failed", "(error)"]
+    assert broken.split()[:4] == ["Broken", "demo:Broken", "failed", "3"]
     assert "running 42%" in prune
 
 
@@ -109,6 +113,36 @@ def test_a_terminal_sees_a_bar_while_it_waits(host: HostUnderTest) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("options", [["--wait"], ["--follow"], []])
+def test_a_start_that_loses_its_host_names_the_run_that_was_accepted(
+    host: HostUnderTest, monkeypatch: pytest.MonkeyPatch, options: Sequence[str]
+) -> None:
+    async def die(*_: object, **__: object) -> None:
+        host.stop()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Runs, "run", die)
+    result = host("jobs", "start", PRUNE.name, *options)
+    (run_id,) = host.memory.runs
+    assert result.exit_code == 5
+    assert f"run {run_id} was accepted" in result.stderr
+    assert f"jobhost runs show {run_id}" in result.stderr
+
+
+def test_a_start_that_loses_its_host_before_the_answer_does_not_say_more_than_is_known(
+    host: HostUnderTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def die(*_: object, **__: object) -> None:
+        host.stop()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Control, "submit", die)
+    result = host("jobs", "start", PRUNE.name, "--wait")
+    assert result.exit_code == 5
+    assert "it is not known whether the run was accepted" in result.stderr
+    assert f"jobhost runs list --job {PRUNE.id}" in result.stderr
+
+
 def test_wait_ends_with_1_and_the_error_when_it_failed(host: HostUnderTest) -> None:
     result = host("jobs", "start", "Broken", "--wait")
     assert result.exit_code == 1
@@ -143,9 +177,98 @@ def test_pause_needs_a_reason(host: HostUnderTest) -> None:
     assert host.memory.pauses == {}
 
 
+def test_pauses_are_listed_with_names_and_marked(host: HostUnderTest) -> None:
+    assert host.printed("jobs", "pauses") == "nothing is paused\n"
+    host.printed("jobs", "pause", "Broken", "--reason", "repair")
+    host.memory.pauses["job:gone:Away"] = "old"
+    rows = [line.split() for line in host.printed("jobs", "pauses").splitlines()]
+    assert (rows[1][:2], rows[1][-2:]) == (["Broken", "kim"], ["repair", "job:demo:Broken"])
+    assert (rows[2][:2], rows[2][-2:]) == (["job:gone:Away", "kim"], ["old", "job:gone:Away"])
+    (first, _) = json.loads(host.printed("jobs", "pauses", "--json"))
+    assert (first["scope"], first["reason"], first["by"]) == ("job:demo:Broken", "repair", "kim")
+    listed = host.printed("jobs", "list")
+    assert [line.split("  ")[1] for line in listed.splitlines() if "PAUSED" in line] == ["PAUSED"]
+    assert "repair" in host.printed("jobs", "show", "Broken")
+    assert "2 jobs or schedules" in host.printed("status")
+
+
+def test_a_pause_of_everything_is_told_above_the_list(host: HostUnderTest) -> None:
+    host.printed("jobs", "pause", "--all", "--reason", "moving house")
+    assert host.printed("jobs", "list").startswith("everything is paused: moving house (by kim, ")
+    assert "everything: moving house" in host.printed("status")
+    assert "everything: moving house" in host.printed("jobs", "show", "Broken")
+
+
+def test_the_pause_of_a_job_that_is_gone_can_be_ended(host: HostUnderTest) -> None:
+    host.memory.pauses["job:gone:Away"] = "old"
+    assert host.printed("jobs", "resume", "gone:Away") == "resumed gone:Away\n"
+    assert host("jobs", "resume", "gone:Away").exit_code == 3
+
+
+def test_show_says_what_cancel_can_do_and_how_the_job_fares(filled: HostUnderTest) -> None:
+    filled.printed("schedule", "set", "Broken", "--cron", "0 3 * * *")
+    text = filled.printed("jobs", "show", "Broken")
+    facts = {line[:16].strip(): line[16:].strip() for line in text.splitlines()}
+    assert facts["cancel, timeout"] == "raises at the next await"
+    assert facts["attempts"] == "1 attempt"
+    assert facts["schedules"] == "cron 0 3 * * * (at 03:00 every day), Europe/Prague"
+    assert ":00:00 " in facts["next fire time"]
+    again = make_run(2, BROKEN, RunState.FAILED, reason=RunReason.ERROR)
+    filled.memory.runs[again.id] = again
+    assert "2 runs in a row" in filled.printed("jobs", "show", "Broken")
+
+
+def test_show_of_a_job_whose_executor_is_missing_says_so(host: HostUnderTest) -> None:
+    host.memory.jobs.append(replace(BROKEN, name="Far", id=UUID(int=9), job_type="a:Far", executor="dask"))
+    assert "dask, which this host has not" in host.printed("jobs", "show", "Far")
+
+
+def test_start_takes_all_that_a_submission_can_say(host: HostUnderTest) -> None:
+    later = ("--not-before", "2099-01-01T00:00Z", "--expires", "2099-01-02T00:00Z")
+    more = ("--timeout", "90s", "--idempotency-key", "k", "--hold")
+    host.printed("jobs", "start", PRUNE.name, *later, *more)
+    (submitted,) = host.memory.submitted
+    assert submitted.not_before == datetime(2099, 1, 1, tzinfo=UTC)
+    assert submitted.expires_at == datetime(2099, 1, 2, tzinfo=UTC)
+    assert (submitted.timeout, submitted.idempotency_key, submitted.hold) == (timedelta(seconds=90), "k", True)
+
+
+def test_expires_may_be_how_long_from_now_and_a_start_has_one_time(host: HostUnderTest) -> None:
+    assert host("jobs", "start", PRUNE.name, "--in", "1h", "--not-before", "2099-01-01").exit_code == 2
+    host.printed("jobs", "start", PRUNE.name, "--expires", "2h", "--in", "1h")
+    (submitted,) = host.memory.submitted
+    assert submitted.expires_at is not None
+    assert timedelta(hours=2) <= submitted.expires_at - NOW < timedelta(hours=3)
+
+
+@pytest.mark.slow
+def test_follow_prints_the_log_and_then_how_it_ended(host: HostUnderTest) -> None:
+    lines = host.printed("jobs", "start", PRUNE.name, "--follow").splitlines()
+    assert lines[0].endswith(" begun days=30")
+    assert lines[-1].endswith("completed after 2 s: done")
+    objects = [
+        json.loads(line) for line in host.printed("jobs", "start", PRUNE.name, "--follow", "--json").splitlines()
+    ]
+    assert objects[-1]["state"] == "completed"
+    assert host("jobs", "start", "Broken", "--follow").exit_code == 1
+
+
 def test_tables_fit_80_columns(filled: HostUnderTest) -> None:
     for command in (("jobs", "list"), ("runs", "list"), ("jobs", "show", PRUNE.name), ("status",)):
         assert max(map(len, filled.printed(*command, columns=80).splitlines())) <= 80
+
+
+def test_a_long_name_takes_lines_and_cuts_no_other_column(host: HostUnderTest) -> None:
+    host.memory.jobs.append(replace(BROKEN, id=UUID(int=9), name="a name that goes on " * 3, job_type="demo:Long"))
+    head, *lines = host.printed("jobs", "list", columns=80).splitlines()
+    assert head.split() == ["NAME", "JOB", "LATEST", "RUN", "WHEN"]
+    assert any("demo:Long" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_a_failure_without_a_traceback_is_told_once(host: HostUnderTest) -> None:
+    host.memory.error = replace(host.memory.error, error="done", traceback=None)
+    assert host("jobs", "start", "Broken", "--wait").stdout.count("done") == 1
 
 
 def test_the_memory_host_steps_runs(host: HostUnderTest) -> None:

@@ -17,6 +17,8 @@ from host.cli.main import COMMANDS, Root, root
 from host.errors import EXIT_STATUS, ErrorKind, HostError, InvalidRequestError, PluginError, Problem
 
 FORBIDDEN = ("lxml", "dependency_injector", "rich", "structlog", "msgspec", "asyncio", "croniter", "pluggy")
+HOSTS_OWN = ("lxml", "dependency_injector", "structlog", "croniter", "pluggy", "host.kernel", "host.engine")
+WEB = ("fastapi", "starlette", "pydantic", "uvicorn", "joserfc", "argon2", "cryptography", "opentelemetry")
 
 
 def failing(error: BaseException, **environment: str | None) -> Result:
@@ -42,6 +44,19 @@ def test_help_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
     assert "Run the host until it is stopped." in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["jobs start x", "runs list", "schedule list", "status", "reload", "drain"])
+def test_a_command_that_speaks_with_a_host_imports_nothing_of_it(tmp_path: Path, command: str) -> None:
+    code = (
+        "import sys\nfrom host.cli.main import root\n"
+        f"try: root({[*command.split(), '--data', str(tmp_path)]!r}, prog_name='jobhost')\nexcept SystemExit: pass\n"
+        f"print(sorted(set(sys.modules) & set({HOSTS_OWN + WEB!r})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "no host is running" in done.stderr
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_package_runs_as_a_module() -> None:

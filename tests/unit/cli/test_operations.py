@@ -18,7 +18,15 @@ def test_status_shows_health_where_there_is_something_to_say(host: HostUnderTest
     assert "2 h ago" in text
     assert "3 queued, 1 running" in text
     assert "the certificate ends in 3 days" in text
-    assert json.loads(host.printed("status", "--json"))["executors"] == {"loop": [1, 100]}
+    assert json.loads(host.printed("status", "--json"))["executors"][0]["slots"] == 100
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_status_tells_a_finding_in_one_piece(host: HostUnderTest, columns: int) -> None:
+    lines = [line.rstrip() for line in host.printed("status", columns=columns).splitlines()]
+    (row,) = [line for line in lines if line.startswith("Server ")]
+    assert row.split() == ["Server", "c.xml:8", "look"]
+    assert lines[-2:] == ["Findings", "Server: the certificate ends in 3 days"]
 
 
 def test_plugins_come_from_the_running_host(host: HostUnderTest) -> None:
@@ -87,6 +95,31 @@ def test_check_lists_what_a_configuration_names(tmp_path: Path) -> None:
     report = json.loads(CliRunner().invoke(root, ["check", "--config", str(config), "--json"]).stdout)
     assert report["is_clean"] is False
     assert any("Nobody.Knows.This" in problem["message"] for problem in report["unknown"])
+
+
+def test_check_says_once_what_several_rows_have_in_common(tmp_path: Path) -> None:
+    config = tmp_path / "santedb.config.xml"
+    config.write_text(
+        '<SanteDBConfiguration xmlns="http://santedb.org/configuration"'
+        ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
+        '<section xsi:type="JobConfigurationSection"><jobs>\n'
+        '<add type="acme_bad:One" startType="never"/>\n<add type="acme_bad:Two" startType="never"/>\n'
+        "</jobs></section></SanteDBConfiguration>"
+    )
+    lines = CliRunner().invoke(root, ["check", "--config", str(config)], env={"COLUMNS": "200"}).stdout.splitlines()
+    place = lines.index("No equivalent here")
+    assert lines[place + 1 : place + 4] == [
+        f"  {config}:2: unknown job acme_bad:One",
+        f"  {config}:3: unknown job acme_bad:Two",
+        "    jobhost plugins lists what is installed",
+    ]
+
+
+def test_check_breaks_no_name_in_a_narrow_terminal(tmp_path: Path) -> None:
+    environment = {"COLUMNS": "80", "JOBHOST_DATA": str(tmp_path)}
+    text = CliRunner().invoke(root, ["check"], env=environment).stdout
+    assert "host.engine.dispatcher:HostedDispatcher" in text
+    assert "host_maintenance.optimise:OptimiseStores" in text
 
 
 def test_an_archive_that_is_missing_is_not_restored(tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, time, timedelta
+from uuid import UUID
 
 import pytest
 from click.testing import CliRunner
 
 from host.cli.main import root
-from host.model.schedules import IntervalMode, JobSchedule, MisfirePolicy, Weekday
-from tests.unit.cli.conftest import BROKEN, HostUnderTest
+from host.model.runs import RunState
+from host.model.schedules import CronDialect, IntervalMode, JobSchedule, MisfirePolicy, Weekday, schedule_ids
+from tests.unit.cli.conftest import BROKEN, NOW, PRUNE, HostUnderTest, make_run
 
 
 def next_times(*arguments: str) -> list[dict[str, str | None]]:
@@ -63,6 +66,7 @@ def test_next_of_a_schedule_that_is_over_is_empty() -> None:
         (("--weekly", "Mon,Xyz", "--at", "23:00"), "is no list of days"),
         (("--weekly", "Mon", "--at", "25:00"), "is no time of day"),
         (("--once", "tomorrow"), "is no time"),
+        (("--every", "1h", "--dialect", "cis"), "--dialect goes with --cron"),
     ],
 )
 def test_flags_that_make_no_schedule_are_refused(arguments: tuple[str, ...], says: str) -> None:
@@ -103,6 +107,15 @@ def test_a_schedule_that_can_never_work_is_exit_2() -> None:
                 jitter=timedelta(minutes=5),
                 misfire=MisfirePolicy.SKIP,
                 stop=datetime(2099, 1, 1),
+            ),
+        ),
+        (
+            ("--cron", "H 5 13 * 5", "--dialect", "cis", "--misfire", "all", "--misfire-window", "2h", "--id", "mine"),
+            replace(
+                JobSchedule.cron("H 5 13 * 5", dialect=CronDialect.CIS),
+                misfire=MisfirePolicy.ALL,
+                misfire_window=timedelta(hours=2),
+                id="mine",
             ),
         ),
     ],
@@ -156,3 +169,78 @@ def test_set_needs_to_know_when(host: HostUnderTest) -> None:
     result = host("schedule", "set", "Broken")
     assert result.exit_code == 2
     assert "say when" in result.stderr
+
+
+def test_a_dry_run_shows_what_would_be_and_changes_nothing(host: HostUnderTest) -> None:
+    text = host.printed("schedule", "set", "Broken", "--cron", "0 3 * * *", "--dry-run")
+    assert text.startswith("Broken would run cron 0 3 * * *")
+    assert "BEFORE  THEN" in text
+    assert host.memory.schedules == {}
+    entry = json.loads(host.printed("schedule", "set", "Broken", "--every", "1h", "--dry-run", "--json"))
+    assert len(entry["schedules"]) == 1
+    assert host("schedule", "set", "Broken", "--cron", "nonsense", "--dry-run").exit_code == 2
+
+
+def test_parameters_of_a_schedule_are_read_by_their_types_and_secrets_stay_hidden(host: HostUnderTest) -> None:
+    flags = ("--every", "1h", "--param", "days=3", "--json-param", 'token="hunter2"')
+    said = host.printed("schedule", "set", PRUNE.name, *flags, "--json")
+    (rule,) = host.memory.schedules[PRUNE.job_type].schedules
+    assert rule.parameters == {"days": 3, "token": "hunter2"}
+    shown = (said, host.printed("schedule", "show", PRUNE.name), host.printed("schedule", "show", PRUNE.name, "--json"))
+    for text in (*shown, host.printed("schedule", "list", "--json")):
+        assert "hunter2" not in text
+        assert "***" in text
+
+
+def test_parameters_no_run_could_have_are_refused_before_anything_changes(host: HostUnderTest) -> None:
+    result = host("schedule", "set", PRUNE.name, "--every", "1h", "--param", "days=0")
+    assert result.exit_code == 2
+    assert "days" in result.stderr
+    assert host.memory.schedules == {}
+
+
+def test_one_schedule_is_removed_by_number_or_id(host: HostUnderTest) -> None:
+    for hour in (3, 4, 5):
+        host.printed("schedule", "set", "Broken", "--cron", f"0 {hour} * * *", "--add")
+    text = host.printed("schedule", "remove", "Broken", "2")
+    assert "NOW" in text
+    rules = host.memory.schedules[BROKEN.job_type].schedules
+    assert [rule.expression for rule in rules] == ["0 3 * * *", "0 5 * * *"]
+    first, _ = schedule_ids(BROKEN.job_type, rules)
+    host.printed("schedule", "remove", "Broken", first.hex[-8:], "--dry-run")
+    assert len(host.memory.schedules[BROKEN.job_type].schedules) == 2
+    host.printed("schedule", "remove", "Broken", str(first))
+    assert "by no schedule" in host.printed("schedule", "remove", "Broken", "1")
+    assert host.memory.schedules[BROKEN.job_type].schedules == ()
+    result = host("schedule", "remove", "Broken", "1")
+    assert (result.exit_code, "has 0 schedules" in result.stderr) == (3, True)
+
+
+def test_a_schedule_is_paused_by_the_id_the_list_shows(host: HostUnderTest) -> None:
+    host.printed("schedule", "set", "Broken", "--cron", "0 3 * * *")
+    (identity,) = schedule_ids(BROKEN.job_type, host.memory.schedules[BROKEN.job_type].schedules)
+    short = host.printed("schedule", "list").splitlines()[1].split()[0]
+    assert host.printed("schedule", "pause", short, "--reason", "moving") == "paused Broken, schedule 1\n"
+    assert host.memory.pauses == {f"schedule:{identity}": "moving"}
+    assert "PAUSED" in host.printed("schedule", "list")
+    assert "moving" in host.printed("schedule", "show", "Broken")
+    assert "Broken, schedule 1" in host.printed("jobs", "pauses")
+    assert host.printed("schedule", "resume", short) == "resumed Broken, schedule 1\n"
+    assert "is not paused" in host.printed("schedule", "resume", str(identity))
+
+
+def test_the_pause_of_a_schedule_that_is_gone_can_be_ended_by_its_full_id(host: HostUnderTest) -> None:
+    host.memory.pauses[f"schedule:{UUID(int=4)}"] = "old"
+    assert host("schedule", "pause", str(UUID(int=4)), "--reason", "x").exit_code == 3
+    assert host("schedule", "resume", "0004").exit_code == 3
+    assert host.printed("schedule", "resume", str(UUID(int=4))).startswith("resumed ")
+    assert host.memory.pauses == {}
+
+
+def test_an_interval_is_counted_from_the_last_fire_time(host: HostUnderTest) -> None:
+    host.printed("schedule", "set", "Broken", "--every", "1h")
+    assert "within 1 h" in host.printed("schedule", "list")
+    (identity,) = schedule_ids(BROKEN.job_type, host.memory.schedules[BROKEN.job_type].schedules)
+    fired = make_run(1, BROKEN, RunState.COMPLETED, schedule_id=identity, fire_time=NOW - timedelta(minutes=150.5))
+    host.memory.runs[fired.id] = fired
+    assert "in 29 min" in host.printed("schedule", "list")

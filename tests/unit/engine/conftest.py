@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 
@@ -13,6 +14,7 @@ from tests.unit.engine.counting import (
     Deaf,
     DeafCoroutine,
     Failing,
+    Held,
     LimitedOnce,
     Once,
     Ticking,
@@ -29,8 +31,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def fresh() -> Iterator[None]:
-    for job in (Counting, Once, LimitedOnce, Waiting, WaitingOnce, Ticking, Failing):
+    for job in (Counting, Once, LimitedOnce, Waiting, WaitingOnce, Ticking, Held, Failing):
         job.began = job.now = job.most = 0
+    Held.free = asyncio.Event()
     Deaf.free = threading.Event()
     DeafCoroutine.free = False
     yield

@@ -74,6 +74,16 @@ class Ticking(Counting):
         await asyncio.sleep(0.005)
 
 
+class Held(Counting):
+    """Waits until it is let go, one run at a time."""
+
+    overlap = OverlapPolicy.QUEUE
+    free: asyncio.Event
+
+    async def work(self, context: JobContext) -> None:
+        await self.free.wait()
+
+
 class Failing(Counting):
     """Fails, twice."""
 
@@ -90,7 +100,7 @@ class Deaf(Job):
     free = threading.Event()
 
     def run(self, context: JobContext) -> None:
-        self.free.wait(20)
+        self.free.wait(300)
 
 
 class DeafCoroutine(Job):

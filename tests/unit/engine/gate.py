@@ -22,7 +22,7 @@ class Gate:
         self.refused: set[str] = set()
         """Calls that do nothing and raise."""
         self.lost: set[str] = set()
-        """Calls that do everything and raise."""
+        """Calls that do everything and raise, decided when they are made."""
         self.held: dict[str, asyncio.Event] = {}
         """Calls that wait for the event after they did everything."""
         self.calls: Counter[str] = Counter()
@@ -45,7 +45,8 @@ def _passing(name: str) -> Any:
         self.calls[name] += 1
         if name in self.refused:
             return asyncio.ensure_future(_refuse(name))
-        return asyncio.ensure_future(_answer(self, name, getattr(self._inner, name)(*arguments, **options)))
+        answer = getattr(self._inner, name)(*arguments, **options)
+        return asyncio.ensure_future(_answer(self, name, answer, is_lost=name in self.lost))
 
     return call
 
@@ -54,11 +55,11 @@ async def _refuse(name: str) -> object:
     raise StoreUnavailableError("this call was made to fail", where=name)
 
 
-async def _answer(gate: Gate, name: str, answer: Awaitable[object]) -> object:
+async def _answer(gate: Gate, name: str, answer: Awaitable[object], *, is_lost: bool) -> object:
     result = await answer
     if name in gate.held:
         await gate.held[name].wait()
-    if name in gate.lost:
+    if is_lost:
         raise StoreUnavailableError("the answer of this call was made to get lost", where=name)
     return result
 

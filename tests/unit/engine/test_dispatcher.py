@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from host.contracts.jobs import Job, JobContext, JobManagerService
+from host.contracts.jobs import Job, JobContext, JobManagerService, Retry
 from host.contracts.runs import JobRunReader
-from host.engine import runner
+from host.engine import dispatcher, runner
+from host.engine.context import ActiveRun
 from host.engine.dispatcher import HostedDispatcher
+from host.engine.progress import START_DELAY_SECONDS, ProgressWriter
 from host.errors import InvalidRequestError
 from host.model.jobs import JobParameter
 from host.model.runs import JobResult, RunReason, RunState
@@ -27,9 +30,10 @@ from tests.unit.engine.counting import (
     Sync,
     Ticking,
     Waiting,
+    WaitingOnce,
     gated,
 )
-from tests.unit.engine.desk import FAST, Desk, Plain, desk, eventually, go, name_of
+from tests.unit.engine.desk import FAST, Desk, Plain, desk, eventually, go, load, name_of
 
 QUICK = '<section xsi:type="DispatcherConfigurationSection" cancelGrace="PT1S" blockedAfter="PT0.05S" />'
 
@@ -190,6 +194,54 @@ def test_a_timeout_counts_from_when_the_code_starts(tmp_path: Path) -> None:
     go(check())
 
 
+def test_a_run_cancelled_while_its_claim_is_on_its_way_never_starts(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with gated(tmp_path, WaitingOnce) as (at, gate):
+            await at.dispatcher.wait_quiet()
+            gate.held["claim"] = asyncio.Event()
+            run_id = await at.start(WaitingOnce)
+            await at.until(run_id, lambda run: run.state is RunState.STARTING)
+            await at.control.cancel(run_id)
+            gate.held.pop("claim").set()
+            run = await at.finished(run_id)
+            assert (run.state, run.reason, WaitingOnce.began) == (RunState.CANCELLED, RunReason.REQUESTED, 0)
+
+    go(check())
+
+
+class Late(Job):
+    """Its first attempt is told about once more while the second one is active."""
+
+    max_attempts = 2
+    tell_late: Callable[[], None]
+
+    async def run(self, context: JobContext) -> None:
+        if context.attempt == 1:
+            raise Retry(after=timedelta(0))
+        type(self).tell_late()
+        await asyncio.sleep(3 * START_DELAY_SECONDS)
+
+
+def test_progress_told_too_late_does_not_disturb_the_next_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[ActiveRun] = []
+    forget = ProgressWriter.forget
+
+    def note(self: ProgressWriter, active: ActiveRun) -> None:
+        forget(self, active)
+        seen.append(active)
+        Late.tell_late = lambda: self.started(seen[0])
+
+    monkeypatch.setattr(ProgressWriter, "forget", note)
+
+    async def check() -> None:
+        async with desk(tmp_path, Late) as at:
+            assert (await at.finished(await at.start(Late))).state is RunState.COMPLETED
+
+    go(check())
+
+
 def test_a_run_cancelled_before_its_code_could_start_never_starts(tmp_path: Path) -> None:
     async def check() -> None:
         async with gated(tmp_path, Once) as (at, gate):
@@ -213,7 +265,7 @@ def test_no_more_runs_than_slots_at_a_time(tmp_path: Path) -> None:
         async with desk(tmp_path, Ticking, Waiting, Sync, sections=slots) as at:
             ids = [await at.start(Waiting) for _ in range(5)]
             await eventually(lambda: Waiting.now == 2)
-            assert at.dispatcher.load()["loop"] == (2, 2)
+            assert load(at.dispatcher)["loop"] == (2, 2)
             assert (await at.finished(await at.start(Sync))).state is RunState.COMPLETED
             for run_id in ids:
                 await at.control.cancel(run_id)
@@ -224,31 +276,36 @@ def test_no_more_runs_than_slots_at_a_time(tmp_path: Path) -> None:
     go(check())
 
 
+@pytest.fixture
+def no_idle_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what only the next idle look would find never be found."""
+    monkeypatch.setattr(dispatcher, "IDLE_SECONDS", 3600)
+
+
+@pytest.mark.usefixtures("no_idle_look")
 def test_queued_runs_of_an_exclusive_job_follow_each_other_at_once_and_in_order(tmp_path: Path) -> None:
     async def check() -> None:
         async with desk(tmp_path, Ticking) as at:
-            began = time.monotonic()
             ids = [await at.start(Ticking) for _ in range(5)]
             runs = [await at.finished(run_id) for run_id in ids]
-            assert time.monotonic() - began < 2
             assert Ticking.most == 1
             assert sorted(runs, key=lambda run: run.change) == runs
 
     go(check())
 
 
+@pytest.mark.usefixtures("no_idle_look")
 def test_a_run_submitted_while_a_claim_is_on_its_way_is_claimed_right_after_it(tmp_path: Path) -> None:
     async def check() -> None:
         async with desk(tmp_path, Counting) as at:
             await eventually(lambda: at.dispatcher._is_waiting)
             at.dispatcher.wake()
-            began = time.monotonic()
             assert (await at.finished(await at.start(Counting))).state is RunState.COMPLETED
-            assert time.monotonic() - began < 2
 
     go(check())
 
 
+@pytest.mark.usefixtures("no_idle_look")
 def test_a_retry_runs_at_its_time_without_waiting_for_the_idle_look(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,7 +317,7 @@ def test_a_retry_runs_at_its_time_without_waiting_for_the_idle_look(
             run = await host.get(JobManagerService).start_job("Failing")
             assert run is not None
             await eventually(lambda: Failing.began == 2)
-            assert 0.1 <= time.monotonic() - began < 2
+            assert time.monotonic() - began >= 0.1
             reader = host.get(JobRunReader)
 
             async def is_failed() -> bool:
@@ -294,7 +351,7 @@ def test_a_run_that_ignores_its_cancellation_is_shown_as_stuck_and_gives_its_slo
             assert (await at.finished(await at.start(Sync))).state is RunState.COMPLETED
             Deaf.free.set()
             assert (await at.finished(run.id)).state is RunState.CANCELLED
-            assert at.dispatcher.load()["thread"] == (0, 1)
+            assert load(at.dispatcher)["thread"] == (0, 1)
             assert (await at.finished(await at.start(Sync))).state is RunState.COMPLETED
 
     go(check())
@@ -310,8 +367,8 @@ def test_a_run_that_does_not_stop_does_not_keep_the_host_from_stopping(
         async with desk(tmp_path, job, Plain) as at:
             run_id = await at.start(job)
             await at.until(run_id, lambda run: run.state is RunState.RUNNING)
-            began = time.monotonic()
-        assert time.monotonic() - began < 3
+            async with asyncio.timeout(60):
+                await at.host.stop()
         async with desk(tmp_path, Plain, clock=at.clock) as again:
             run = await again.run(run_id)
             assert (run.state, run.reason, run.crashes) == (RunState.QUEUED, RunReason.RECOVERED, 1)

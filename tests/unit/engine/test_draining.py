@@ -10,8 +10,8 @@ import pytest
 from host.model.runs import RunReason, RunState
 from tests.unit.engine.counting import (
     Counting,
+    Held,
     Once,
-    Ticking,
     Waiting,
     WaitingOnce,
     gated,
@@ -23,11 +23,14 @@ SHORT_DRAIN = '<section xsi:type="HostConfigurationSection" drain="PT0.1S" />'
 
 def test_a_run_that_ends_while_draining_keeps_its_outcome_and_none_starts(tmp_path: Path) -> None:
     async def check() -> None:
-        async with desk(tmp_path, Ticking) as at:
-            first, second = await at.start(Ticking), await at.start(Ticking)
-            await at.until(first, lambda run: run.state is not RunState.QUEUED)
-            assert await at.host.finish_drain() == 0
-        async with desk(tmp_path, Plain, Ticking, clock=at.clock, paused="to look") as again:
+        async with desk(tmp_path, Held) as at:
+            first, second = await at.start(Held), await at.start(Held)
+            await eventually(lambda: Held.now == 1)
+            drain = asyncio.ensure_future(at.host.finish_drain())
+            await eventually(lambda: at.dispatcher._draining)
+            Held.free.set()
+            assert await drain == 0
+        async with desk(tmp_path, Plain, Held, clock=at.clock, paused="to look") as again:
             assert (await again.run(first)).state is RunState.COMPLETED
             assert (await again.run(second)).state is RunState.QUEUED
 

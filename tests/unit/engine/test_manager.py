@@ -331,7 +331,7 @@ def test_an_unfinished_run_is_not_repeated_and_a_finished_one_not_cancelled(tmp_
             done = await at.finished(await at.start(Sum, a=1))
             with pytest.raises(RunStateError, match="a finished run never changes"):
                 await at.control.cancel(done.id)
-            with pytest.raises(RunStateError, match="only a held run"):
+            with pytest.raises(RunStateError, match="only a held or quarantined run"):
                 await at.control.release(done.id)
 
     go(check())

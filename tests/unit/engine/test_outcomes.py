@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from host.contracts.executors import InvalidResultError, JobCall, JobExecutor
 from host.contracts.jobs import Job, JobContext
 from host.model.jobs import JobParameter, OverlapPolicy, RecoveryPolicy
 from host.model.runs import JobResult, RunReason, RunState
-from tests.unit.engine.desk import Desk, desk, eventually, go
+from tests.unit.engine.desk import Desk, Plain, desk, eventually, go
 
 SOON = timedelta(milliseconds=30)
 
@@ -56,6 +57,27 @@ class CannotBeBuilt(Job):
 
     async def run(self, context: JobContext) -> None:
         return None
+
+
+class Elsewhere(Plain):
+    """Returns what no executor can bring back; would be tried again after an error."""
+
+    executor = "far"
+    max_attempts = 3
+
+
+class Far(JobExecutor):
+    """Brings back no result."""
+
+    name = "far"
+    cancel_effect = "none"
+
+    @property
+    def slots(self) -> int:
+        return 1
+
+    async def perform(self, call: JobCall) -> JobResult | None:
+        raise InvalidResultError("the job returned int; expected JobResult or None")
 
 
 class Trying(Doing):
@@ -210,7 +232,7 @@ async def done(at: Desk, job: type[Job], **parameters: object):
 async def is_healthy(at: Desk) -> None:
     """Prove that the host still works and has all its slots."""
     assert (await done(at, Doing)).state is RunState.COMPLETED
-    await eventually(lambda: all(busy == 0 for busy, _ in at.dispatcher.load().values()))
+    await eventually(lambda: all(each.busy == 0 for each in at.dispatcher.executors()))
     assert not any(task.done() for task in at.dispatcher.background())
 
 
@@ -274,6 +296,16 @@ def test_a_result_that_cannot_be_kept_means_failed(tmp_path: Path, what: str) ->
 
     assert run.errors
     assert run.status_text
+
+
+def test_a_result_that_an_executor_cannot_bring_back_means_failed_like_any_other(tmp_path: Path) -> None:
+    async def check() -> None:
+        async with desk(tmp_path, Elsewhere, providers=[Far]) as at:
+            row = await at.finished(await at.start(Elsewhere))
+            assert (row.state, row.reason, row.attempt) == (RunState.FAILED, RunReason.INVALID_RESULT, 1)
+            assert row.errors[0].error == "the job returned int; expected JobResult or None"
+
+    go(check())
 
 
 def test_a_huge_number_is_kept(tmp_path: Path) -> None:

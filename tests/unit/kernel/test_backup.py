@@ -23,7 +23,8 @@ import pytest
 from host.contracts.host import BackupReport, ConfigurationFiles
 from host.contracts.maintenance import StoreMaintenance
 from host.errors import HostError, InvalidRequestError, StoreCorruptError, StoreUnavailableError
-from host.kernel.backup import ArchiveBackup, FileKind, RestoreReport, read_archive, restore_archive
+from host.kernel.backup import ArchiveBackup, FileKind, read_archive
+from host.kernel.restore import RestoreReport, restore_archive
 from host.testing.clock import FakeClock
 
 Members = list[tuple[tarfile.TarInfo, bytes]]
@@ -315,7 +316,7 @@ def test_cancelling_waits_for_the_step_at_hand(place: Place) -> None:
     class Blocking(Files):
         def files(self) -> Sequence[Path]:
             loop.call_soon_threadsafe(started.set)
-            assert go_on.wait(10)
+            assert go_on.wait(60)
             return ()
 
     async def cancel() -> None:

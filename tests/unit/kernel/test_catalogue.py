@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from uuid import UUID
@@ -205,8 +206,13 @@ def test_a_job_is_found_by_type_alias_and_id(name: str) -> None:
         ("overlap", "skip"),
         ("recovery", "fail"),
         ("timeout", 5),
+        ("timeout", timedelta(0)),
+        ("timeout", timedelta.max),
         ("priority", 1.5),
+        ("priority", 2**31),
+        ("priority", -(2**31) - 1),
         ("max_attempts", 0),
+        ("max_attempts", 2**31),
         ("max_attempts", True),
         ("executor", Sync),
         ("aliases", "Some.Job"),
@@ -246,6 +252,44 @@ def test_a_function_becomes_a_job_with_typed_parameters() -> None:
         ("limit", ParameterType.INTEGER, False, None),
         ("tags", ParameterType.JSON, False, []),
     ]
+
+
+@job()
+def tidy(context, folder="."):  # type: ignore[no-untyped-def]  # as it is written in a hurry
+    """Tidy a folder."""
+    return JobResult(value=[folder, context.attempt])
+
+
+def test_a_first_parameter_named_context_needs_no_annotation() -> None:
+    (folder,) = describe_job(tidy).parameters
+
+    assert (folder.name, folder.type, folder.required) == ("folder", ParameterType.JSON, False)
+
+
+def test_a_context_annotated_as_something_else_is_a_parameter() -> None:
+    @job()
+    def explain(context: dict[str, str]) -> None:
+        """Explain."""
+
+    assert [each.name for each in describe_job(explain).parameters] == ["context"]
+
+
+def test_a_context_in_a_wrong_place_is_refused_at_import() -> None:
+    def last(folder: str, context: JobContext) -> None: ...
+    def unannotated(folder, context): ...  # type: ignore[no-untyped-def]
+    def by_name(*, context: JobContext) -> None: ...
+    def two(context: JobContext, other: JobContext) -> None: ...
+
+    for function in (last, unannotated, by_name, two):
+        with pytest.raises(TypeError, match="must be the first parameter, by position: it is the context"):
+            job()(function)
+
+
+def test_an_annotation_that_is_not_there_at_run_time_is_refused_with_a_hint() -> None:
+    def tidy_up(context: NotImported) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(TypeError, match="'NotImported' is not defined; import annotations at run time, too"):
+        job()(tidy_up)
 
 
 def test_a_functions_decorator_says_what_a_class_would() -> None:

@@ -97,11 +97,11 @@ def test_a_truncated_file_is_refused_at_every_length(file: Path) -> None:
 
 def test_an_enormous_file_is_refused_by_its_size_at_once(file: Path) -> None:
     with file.open("wb") as sparse:
-        sparse.truncate(200 * 1024 * 1024)
-    before = time.perf_counter()
+        sparse.truncate(20 * 1024**3)
+    before = time.process_time()
     problem = only(file)
-    assert time.perf_counter() - before < 0.1
-    assert "209,715,200 bytes" in problem.message
+    assert time.process_time() - before < 2
+    assert "21,474,836,480 bytes" in problem.message
     assert problem.hint == "split it by <include>"
 
 

@@ -65,7 +65,7 @@ def test_the_status_tells_state_providers_findings_and_load(tmp_path: Path) -> N
             assert status.state is HostState.READY
             assert status.data_directory == str(tmp_path / "data")
             assert status.timezone == "UTC"
-            assert status.executors == {"loop": (0, 500), "thread": (0, 16)}
+            assert {each.name: each.slots for each in status.executors} == {"loop": 500, "thread": 16, "process": 4}
             assert set(status.unfinished.values()) == {0}
             ailing = next(info for info in status.providers if info.type.endswith(":Ailing"))
             assert [finding.message for finding in ailing.findings] == ["feels unwell"]
@@ -85,7 +85,7 @@ def test_a_drain_that_is_asked_for_lets_the_host_go(tmp_path: Path) -> None:
             assert not waiting.done()
             await host.drain(by="me")
             await host.drain()
-            await asyncio.wait_for(waiting, 5)
+            await asyncio.wait_for(waiting, 60)
             assert await host.finish_drain() == 0
             assert (await host.status()).state is HostState.DRAINING
             run = await host.get(JobManagerService).start_job("Plain")
@@ -100,7 +100,7 @@ def test_a_service_that_fails_in_the_background_comes_out_of_waiting(tmp_path: P
             ailing = next(each for _, each in host._services() if isinstance(each, Ailing))
             asyncio.get_running_loop().call_soon(ailing.fail.set)
             with pytest.raises(ProviderStartError, match=r"Ailing .* failed in the background: RuntimeError: no more"):
-                await asyncio.wait_for(host.wait_drain(), 5)
+                await asyncio.wait_for(host.wait_drain(), 60)
 
     asyncio.run(check())
 

@@ -101,6 +101,44 @@ class CircularCar(Car):
         return ""
 
 
+class Dynamo(Contract):
+    @abstractmethod
+    def volts(self) -> int: ...
+
+
+class DynamoEngine(Engine, Dynamo):
+    def name(self) -> str:
+        return "with a dynamo"
+
+    def volts(self) -> int:
+        return 12
+
+
+class Speaker(Radio):
+    def play(self) -> str:
+        return "la"
+
+
+class EngineRadio(Radio):
+    """Plays only with a dynamo, which is one with its engine."""
+
+    def __init__(self, dynamo: Dynamo) -> None:
+        self._dynamo = dynamo
+
+    def play(self) -> str:
+        return "lala"
+
+
+class Cassette(Radio):
+    """Fits into no car but one that is named beside it."""
+
+    aliases = ("Cars.Set, Cars",)
+    companions = (Engine, Radio)
+
+    def play(self) -> str:
+        return "rewinding"
+
+
 class BrokenCar(Car):
     def __init__(self) -> None:
         raise RuntimeError("no fuel")
@@ -150,6 +188,31 @@ def test_a_missing_contract_is_filled_by_the_one_default() -> None:
     container = build(Wagon, defaults={Engine: [Electric]})
 
     assert container.get(Car).describe().startswith("electric")
+
+
+def test_what_is_only_wished_for_comes_by_default() -> None:
+    plan = plan_wiring([Row(Wagon, "a"), Row(Diesel, "b")], {Radio: [Speaker]}, [])
+    assert plan.providers[Radio].cls is Speaker
+
+
+def test_what_is_only_wished_for_brings_no_second_provider_along() -> None:
+    defaults: dict[type[Contract], list[type[Contract]]] = {Radio: [EngineRadio], Dynamo: [DynamoEngine]}
+    plan = plan_wiring([Row(Wagon, "a"), Row(Diesel, "b")], defaults, [])
+    assert Radio not in plan.providers
+    assert plan.providers[Engine].cls is Diesel
+    alone = plan_wiring([Row(Wagon, "a")], {**defaults, Engine: [DynamoEngine]}, [])
+    assert alone.providers[Radio].cls is EngineRadio
+    assert alone.providers[Dynamo] is alone.providers[Engine]
+
+
+def test_a_provider_with_companions_is_refused_beside_a_default() -> None:
+    defaults: dict[type[Contract], list[type[Contract]]] = {Engine: [Electric]}
+    text = problems(Cassette, Wagon, defaults=defaults)
+
+    assert "x.xml:1" in text
+    assert "expected a provider of Engine beside it" in text
+    assert "'Cars.Set, Cars' stands for all of them" in text
+    assert build(Cassette, Diesel, Wagon, defaults=defaults).get(Radio).play() == "rewinding"
 
 
 def test_two_defaults_for_one_gap_are_refused() -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from host.local.executors import ExecutorSettings, LoopJobExecutor, ThreadJobExe
 from host.local.threads import DaemonThreads
 from host.model.jobs import RecoveryPolicy
 from host.model.runs import ClaimedRun, JobResult
+from host.testing.context import RecordingContext
 
 PLACE = contextvars.ContextVar("place", default="nowhere")
 SETTINGS = ExecutorSettings(loop_slots=7, thread_slots=3)
@@ -45,29 +47,28 @@ RUN = ClaimedRun(
     missed=0,
     timeout=None,
     expires_at=None,
-    created_at=AT,
+    due_at=AT,
     claimed_at=AT,
     lease_until=None,
     cancel_requested=False,
 )
 
 
-class Context(JobContext):
-    """Enough of one for code that looks whether it is to stop."""
+NOWHERE = Path("/nonexistent")
 
-    def __init__(self) -> None:
-        self.is_asked = False
 
-    def progress(self, fraction: float, status_text: str | None = None) -> None:
+class Plain(Job):
+    """Takes nothing."""
+
+    def run(self, context: JobContext) -> None:
         return None
 
-    @property
-    def is_cancelled(self) -> bool:
-        return self.is_asked
 
-    def raise_if_cancelled(self) -> None:
-        if self.is_asked:
-            raise asyncio.CancelledError
+class Context(RecordingContext):
+    """Of a job that takes nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(Plain)
 
 
 def call_of(function: Callable[[JobContext], Any], context: Context | None = None) -> JobCall:
@@ -77,7 +78,7 @@ def call_of(function: Callable[[JobContext], Any], context: Context | None = Non
         def run(self, context: JobContext) -> Any:
             return function(context)
 
-    return JobCall(run=RUN, create=Made, context=context or Context())
+    return JobCall(run=RUN, create=Made, context=context or Context(), workspaces=NOWHERE)
 
 
 def raiser(error: BaseException) -> Callable[[JobContext], None]:
@@ -113,7 +114,7 @@ def test_what_the_job_raises_comes_out(executor: JobExecutor, error: BaseExcepti
 @pytest.mark.parametrize("executor", executors(), ids=lambda executor: executor.name)
 def test_stop_iteration_comes_out_as_an_error(executor: JobExecutor) -> None:
     with pytest.raises(RuntimeError, match="StopIteration"):
-        asyncio.run(asyncio.wait_for(executor.perform(call_of(raiser(StopIteration()))), 5))
+        asyncio.run(asyncio.wait_for(executor.perform(call_of(raiser(StopIteration()))), 60))
 
 
 @pytest.mark.parametrize("executor", executors(), ids=lambda executor: executor.name)
@@ -122,7 +123,7 @@ def test_what_the_constructor_raises_comes_out(executor: JobExecutor) -> None:
         raise LookupError
 
     with pytest.raises(LookupError):
-        asyncio.run(executor.perform(JobCall(run=RUN, create=create, context=Context())))
+        asyncio.run(executor.perform(JobCall(run=RUN, create=create, context=Context(), workspaces=NOWHERE)))
 
 
 def test_an_async_job_in_a_thread_is_an_error() -> None:
@@ -147,7 +148,7 @@ def test_a_call_in_a_thread_does_not_block_the_loop_and_threads_are_used_again()
         barrier = threading.Barrier(3)
 
         def meet(_: JobContext) -> JobResult:
-            barrier.wait(5)
+            barrier.wait(60)
             return JobResult(value=threading.get_ident())
 
         seen = set()
@@ -171,14 +172,14 @@ def test_cancelling_a_call_in_a_thread_waits_until_the_job_has_looked() -> None:
                 context.raise_if_cancelled()
 
         task = asyncio.create_task(executor.perform(call_of(run, context)))
-        await asyncio.to_thread(began.wait, 5)
+        await asyncio.to_thread(began.wait, 60)
         for _ in range(3):
             task.cancel()
             await asyncio.sleep(0.005)
         assert not task.done()
-        context.is_asked = True
+        context.is_cancelled = True
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, 5)
+            await asyncio.wait_for(task, 60)
 
     asyncio.run(check())
 
@@ -202,13 +203,13 @@ def test_stop_waits_for_no_thread_and_ends_who_waits_for_one() -> None:
 
         def run(_: JobContext) -> None:
             began.set()
-            free.wait(10)
+            free.wait(300)
 
         task = asyncio.create_task(executor.perform(call_of(run)))
-        await asyncio.to_thread(began.wait, 5)
-        await asyncio.wait_for(executor.stop(), 1)
+        await asyncio.to_thread(began.wait, 60)
+        await asyncio.wait_for(executor.stop(), 60)
         with pytest.raises(asyncio.CancelledError):
-            await asyncio.wait_for(task, 1)
+            await asyncio.wait_for(task, 60)
         free.set()
         assert await executor.perform(call_of(lambda _: None)) is None
         await executor.stop()
@@ -220,8 +221,8 @@ def test_stop_waits_for_no_thread_and_ends_who_waits_for_one() -> None:
 def test_threads_that_never_return_keep_no_call_from_starting() -> None:
     async def check() -> None:
         threads, free = DaemonThreads("job", keep=1), threading.Event()
-        stuck = [threads.call(lambda: free.wait(10)) for _ in range(5)]
-        assert await asyncio.wait_for(threads.call(lambda: 7), 5) == 7
+        stuck = [threads.call(lambda: free.wait(300)) for _ in range(5)]
+        assert await asyncio.wait_for(threads.call(lambda: 7), 60) == 7
         free.set()
         assert await asyncio.gather(*stuck) == [True] * 5
         threads.let_go()
@@ -235,7 +236,7 @@ def test_idle_threads_end_when_let_go() -> None:
         await asyncio.gather(*(threads.call(lambda: seen.append(threading.current_thread())) for _ in range(4)))
         threads.let_go()
         for thread in seen:
-            await asyncio.to_thread(thread.join, 5)
+            await asyncio.to_thread(thread.join, 60)
             assert not thread.is_alive()
 
     asyncio.run(check())
@@ -255,4 +256,4 @@ asyncio.run(main())
 
 @pytest.mark.slow
 def test_a_process_ends_although_a_call_never_returns() -> None:
-    assert subprocess.run([sys.executable, "-c", ENDLESS], timeout=10, check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", ENDLESS], timeout=120, check=False).returncode == 0

@@ -13,27 +13,28 @@ import pytest
 
 from host.contracts.host import DataDirectory
 from host.errors import StoreCorruptError, StoreUnavailableError
-from host.local import run_claim, run_read
+from host.local import run_claim, run_read, runs
 from host.local.run_work import SQL, load_memory
 from host.local.runs import SqliteJobRunStore, SqliteRunStoreSettings
 from host.local.sql_text import migrations
 from host.model.jobs import OverlapPolicy
 from host.model.runs import RunFilter, RunReason, RunState
 from host.testing.clock import FakeClock
-from host.testing.run_desk import Desk, request
+from host.testing.run_desk import Desk, job_id, request
 
 S = RunState
 _NODES = itertools.count()
 WIDTHS = {
     "insert": 30,
     "known_ids": 2,
+    "known_keys": 3,
     "known_fires": 3,
     "check_claims": 3,
     "renew": 3,
     "update_started": 7,
     "update_progress": 7,
-    "finish_final": 10,
-    "finish_again": 10,
+    "finish_final": 12,
+    "finish_again": 12,
     "refused": 3,
     "standing": 2,
     "cursors": 1,
@@ -211,6 +212,27 @@ def test_history_costs_the_claim_nothing(desk: Desk) -> None:
         f"(SELECT {columns} FROM run LIMIT 1)",
     )
     assert cost() < before * 1.1
+
+
+def test_a_store_from_before_keys_were_their_jobs_keeps_its_runs(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def new_store() -> SqliteJobRunStore:
+        return SqliteJobRunStore(Folder(tmp_path), clock, SqliteRunStoreSettings())
+
+    with monkeypatch.context() as older:
+        older.setattr(runs, "migrations", lambda store: migrations(store)[:2])
+        with Desk(new_store, clock.advance) as desk:
+            kept = desk.submit(*(request(idempotency_key=f"k{number}") for number in range(100)), request())
+            with pytest.raises(sqlite3.IntegrityError):
+                desk.submit(request(idempotency_key="k1", job_id=job_id("other")))
+    with Desk(new_store, clock.advance) as desk:
+        assert [run.id for run in desk(desk.store.runs(limit=200)).runs] == kept[::-1]
+        assert write(desk, "PRAGMA user_version") == [(3,)]
+        assert desk.add(idempotency_key="k7") == kept[7]
+        theirs = desk.add(idempotency_key="k7", job_id=job_id("other"))
+        assert theirs not in kept
+        assert desk.add(idempotency_key="k7", job_id=job_id("other")) == theirs
 
 
 @pytest.fixture

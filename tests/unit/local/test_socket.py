@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import socket
 import stat
 import threading
@@ -14,14 +16,25 @@ from uuid import UUID
 import pytest
 
 from host.cli.connect import ConnectedHost, connect
-from host.contracts.host import DataDirectory, HostControl, HostState, HostStatus, PluginInfo
+from host.contracts.host import (
+    DataDirectory,
+    ExecutorInfo,
+    HostControl,
+    HostState,
+    HostStatus,
+    PluginInfo,
+    ReloadReport,
+)
 from host.contracts.jobs import JobManagerService, RunControl
 from host.contracts.logs import RunLog
 from host.contracts.runs import JobRunReader
 from host.contracts.schedules import JobScheduleManager
+from host.contracts.security import CALLER
 from host.errors import HostUnavailableError, JobNotFoundError, ProviderStartError, WireError
+from host.local.control_audit import account_name
 from host.local.socket import MAX_PATH_BYTES, POINTER_NAME, SOCKET_NAME, ControlSocket
 from host.model.logs import LogLevel, RunLogLine
+from host.testing.clock import FakeClock
 from host.wire import proxy
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -61,12 +74,15 @@ class Control(HostControl):
             configuration="c",
             data_directory="d",
             timezone="UTC",
-            executors={"loop": (0, 10)},
+            executors=(ExecutorInfo(name="loop", busy=0, slots=10, stuck=0, cancel_effect="raises"),),
             unfinished={},
         )
 
     async def plugins(self) -> Sequence[PluginInfo]:
-        return [PluginInfo(name="x", distribution="jobhost-x", version="1")]
+        return [PluginInfo(name=str(CALLER.get()), distribution="jobhost-x", version="1")]
+
+    async def reload(self, *, dry_run: bool = False, by: str | None = None) -> ReloadReport:
+        raise NotImplementedError
 
     async def drain(self, *, by: str | None = None) -> None:
         await asyncio.Event().wait()
@@ -82,7 +98,7 @@ class Log(RunLog):
         return []
 
     async def follow(self, run_id: UUID, *, after: int = 0) -> AsyncIterator[RunLogLine]:
-        yield RunLogLine(number=after + 1, at=NOW, level=LogLevel.INFO, event="hello")
+        yield RunLogLine(number=after + 1, at=NOW, level=LogLevel.INFO, event=f"hello {CALLER.get()}")
         await asyncio.Event().wait()
 
     async def prune(self, run_ids: Collection[UUID]) -> int:
@@ -98,13 +114,14 @@ def control_socket(folder: Path) -> ControlSocket:
         proxy(JobRunReader, Nobody()),
         Log(),
         Control(),
+        FakeClock(),
     )
 
 
 def with_socket(folder: Path, body: Callable[[ControlSocket], Awaitable[None]]) -> None:
     async def run() -> None:
         service = control_socket(folder)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await service.start()
             try:
                 await body(service)
@@ -127,12 +144,24 @@ def long_folder(tmp_path: Path) -> Path:
     return folder
 
 
+def test_providers_know_whose_account_calls(tmp_path: Path) -> None:
+    me = account_name(os.getuid())
+
+    async def body(_: ControlSocket) -> None:
+        async with connect(tmp_path) as host:
+            assert [plugin.name for plugin in await host.host.plugins()] == [me]
+            assert await first_line(host) == f"5 hello {me}"
+        assert CALLER.get() is None
+
+    with_socket(tmp_path, body)
+
+
 def test_calls_streams_and_errors_cross_the_socket(tmp_path: Path) -> None:
     async def body(_: ControlSocket) -> None:
         async with connect(tmp_path) as host:
-            assert (await host.host.status()).executors == {"loop": (0, 10)}
-            assert [plugin.name for plugin in await host.host.plugins()] == ["x"]
-            assert await first_line(host) == "5 hello"
+            assert (await host.host.status()).executors[0].slots == 10
+            assert [plugin.distribution for plugin in await host.host.plugins()] == ["jobhost-x"]
+            assert (await first_line(host)).startswith("5 hello")
             with pytest.raises(JobNotFoundError) as caught:
                 await host.jobs.get_job("a:B")
             assert (caught.value.message, caught.value.where) == ("JobManagerService.get_job", "a:B")
@@ -255,6 +284,21 @@ def test_a_client_that_reads_nothing_does_not_hold_up_stop(tmp_path: Path) -> No
             assert asyncio.get_running_loop().time() - began < 1
 
     with_socket(tmp_path, body)
+
+
+@pytest.mark.parametrize("turns", range(8))
+def test_whoever_connects_while_it_stops_is_let_go_and_nothing_leaks(tmp_path: Path, turns: int) -> None:
+    async def body(service: ControlSocket) -> None:
+        with socket.socket(socket.AF_UNIX) as late:
+            late.settimeout(5)
+            late.connect(str(tmp_path / SOCKET_NAME))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await service.stop()
+            assert late.recv(1) == b""
+
+    with_socket(tmp_path, body)
+    gc.collect()  # an end that nobody closed is a ResourceWarning, and that an error
 
 
 def test_no_host_is_said_with_the_folder_and_what_to_do(tmp_path: Path) -> None:

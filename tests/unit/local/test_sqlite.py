@@ -345,13 +345,13 @@ def test_the_log_stays_bounded_under_steady_writing(path: Path, monkeypatch: pyt
     sizes = []
 
     async def check(db: SqliteDatabase) -> None:
-        for _ in range(60):
+        for _ in range(150):
             await asyncio.gather(*(db.write(add("y" * 3000)) for _ in range(40)))
             sizes.append(path.with_name(path.name + "-wal").stat().st_size)
 
     use(path, check, synchronous="NORMAL")
-    assert max(sizes) < 3_500_000
-    assert path.stat().st_size > 3_000_000
+    assert max(sizes) < 9_000_000  # about half of what was written, however late the machine lets a checkpoint begin
+    assert path.stat().st_size > 9_000_000
 
 
 @pytest.mark.slow

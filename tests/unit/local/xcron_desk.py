@@ -41,16 +41,21 @@ class Desk:
         return entry and entry.schedules
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        """Let the manager look until it has seen something."""
+        async with asyncio.timeout(60):
             while not condition():
-                await self.clock.advance(0.5)
-                await asyncio.sleep(0.002)
+                await self.looks(1)
 
     async def looks(self, times: int = 3) -> None:
-        """Let the manager look at the file this often."""
+        """Let the manager look at the file this often, each time to the end."""
         for _ in range(times):
+            await self._asleep()
             await self.clock.advance(0.5)
-            await asyncio.sleep(0.02)
+            await self._asleep()
+
+    async def _asleep(self) -> None:
+        while not self.clock._sleepers:  # it looks, in a thread
+            await asyncio.sleep(0.001)
 
 
 def at_desk(path: Path, body: Callable[[Desk], Awaitable[None]]) -> None:

@@ -104,6 +104,17 @@ def test_every_problem_is_told_at_once() -> None:
     assert len(caught.value.problems) == 3
 
 
+def test_an_error_stays_short_whatever_was_given() -> None:
+    named = job(JobParameter("name", str), JobParameter("count", int))
+    unknown = {f"parameter {number}": number for number in range(10_000)}
+
+    for value in ("x" * 100_000, ["x"] * 100_000, {str(number): number for number in range(100_000)}):
+        with pytest.raises(InvalidParameterError) as caught:
+            check_parameters(named, {"count": value, "name": 1, "y" * 100_000: 1, **unknown})
+        assert len(str(caught.value)) < 5_000
+        assert "parameter 'count' must be of type integer" in str(caught.value)
+
+
 def test_a_secret_value_is_not_told() -> None:
     with pytest.raises(InvalidParameterError) as caught:
         check_parameters(job(JobParameter("password", int, secret=True)), {"password": "hunter2"})

@@ -184,11 +184,10 @@ def test_cis_refuses_ranges_that_it_reads_otherwise() -> None:
         cron("0 22-2 * * *", dialect=CronDialect.CIS)
 
 
-def test_a_huge_expression_is_refused_unread() -> None:
-    started = time.perf_counter()
+def test_a_huge_expression_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("host.triggers.cron.read_field", None)
     with pytest.raises(InvalidScheduleError, match="400,009 characters"):
         cron("0," * 200_000 + "0 * * * *")
-    assert time.perf_counter() - started < 0.1
 
 
 @given(st.text(max_size=40) | st.text("0123456789*/,-#LWHRa?@ ()", max_size=40))
@@ -251,10 +250,10 @@ def test_equal_expressions_share_one_rule() -> None:
 def test_ten_thousand_schedules_are_built_at_once() -> None:
     distinct = [f"{minute} {hour} * * *" for minute in range(50) for hour in range(20)]
     schedules = [JobSchedule.cron(expression, timezone="Europe/Prague") for expression in distinct * 10]
-    started = time.perf_counter()
+    started = time.process_time()
     for schedule, job in zip(schedules, JOBS * 40, strict=False):
         build_trigger(schedule, job_id=job, default_timezone="UTC", effective_from=NOW)
-    assert time.perf_counter() - started < 1.5
+    assert time.process_time() - started < 1.5
 
 
 def test_day_rules_agree_with_the_calendar_for_years() -> None:

@@ -1,1 +1,1 @@
-"""Jobs that keep a host healthy: prune its history, optimise and check its stores, back it up."""
+"""Jobs that keep a host healthy: prune its history and its audit trail, optimise and check its stores, back it up."""

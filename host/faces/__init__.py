@@ -1,0 +1,1 @@
+"""What ways in to a host have in common: reckonings over the contracts that every face asks for."""

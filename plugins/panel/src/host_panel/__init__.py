@@ -1,0 +1,1 @@
+"""The web panel of a jobhost."""

@@ -1,0 +1,1 @@
+"""HTTP for a jobhost: who may come in, and what they find there."""

@@ -1,0 +1,1 @@
+"""Our REST API: jobs, schedules, runs and the host, as JSON."""

@@ -1,0 +1,1 @@
+"""The sign-in face at ``/auth``: OAuth2 as SanteDB's clients and standard ones speak it, and the first sign-in."""

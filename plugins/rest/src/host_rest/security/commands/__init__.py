@@ -1,0 +1,1 @@
+"""The commands ``jobhost users`` and ``jobhost clients``."""

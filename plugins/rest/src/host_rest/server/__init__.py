@@ -1,0 +1,1 @@
+"""The HTTP server: it lets requests in by rules, or not at all."""

@@ -1,0 +1,1 @@
+"""Client mode: providers of the face contracts that ask another host."""

@@ -1,0 +1,1 @@
+"""A jobhost as the upstream: the face contracts over its ``/rest/v1``, losing nothing."""

@@ -1,0 +1,1 @@
+"""How requests reach the upstream, and what becomes of them when it is away."""
