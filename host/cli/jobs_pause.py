@@ -53,7 +53,7 @@ async def resume(host: ConnectedHost, *, job: str | None, everything: bool) -> N
 @on_host
 async def pauses(host: ConnectedHost, *, as_json: bool) -> None:
     """List all pauses: of everything, of jobs and of schedules."""
-    found = (await host.host.status()).pauses
+    found = await host.host.pauses()
     if as_json:
         print_json(found)
         return

@@ -80,15 +80,13 @@ def _facts(host: HostStatus) -> list[tuple[str, Cell]]:
         ("data directory", host.data_directory),
         ("default zone", host.timezone or warning("not known")),
         ("executors", ", ".join(map(_load, host.executors)) or "none: its jobs run elsewhere"),
-        ("unfinished runs", _unfinished(host.unfinished)),
-        ("paused", _paused(paused_scopes(host))),
+        ("unfinished runs", _unfinished(host.unfinished) if host.is_engine_known else warning("not known")),
+        ("paused", _paused(paused_scopes(host)) if host.is_engine_known else warning("not known")),
         ("last reload", _last_reload(host.last_reload)),
     ]
 
 
 def _unfinished(by_state: Mapping[str, int]) -> Cell:
-    if not by_state:
-        return warning("not known")
     return ", ".join(f"{count} {state}" for state, count in by_state.items() if count) or "none"
 
 

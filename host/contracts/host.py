@@ -108,11 +108,13 @@ class HostStatus:
     providers: tuple[ProviderInfo, ...] = ()
     executors: tuple[ExecutorInfo, ...] = ()
     unfinished: Mapping[str, int]
-    """``{run state: how many}``; empty while the host that performs them cannot be asked."""
+    """``{run state: how many}``."""
     paused: Mapping[str, str] = field(default_factory=dict)
     """``{scope: reason}``."""
     pauses: tuple[Pause, ...] = ()
     """The same with who and when, oldest first."""
+    is_engine_known: bool = True
+    """False while another host performs the jobs and cannot be asked: ``unfinished`` and the pauses tell nothing."""
     last_reload: LastReload | None = None
     """None until the first one of this process."""
 
@@ -165,6 +167,13 @@ class HostControl(Contract):
     @abstractmethod
     async def status(self) -> HostStatus:
         """Give its state, providers with their health, and load."""
+
+    @abstractmethod
+    async def pauses(self) -> Sequence[Pause]:
+        """Give what must not start, oldest first; much cheaper than ``status``.
+
+        Raises UpstreamUnavailableError where only another host knows it and cannot be asked.
+        """
 
     @abstractmethod
     async def plugins(self) -> Sequence[PluginInfo]:

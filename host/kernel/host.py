@@ -33,6 +33,7 @@ from host.contracts.host import (
 )
 from host.contracts.jobs import Job
 from host.contracts.maintenance import StoreMaintenance
+from host.contracts.registry import Pause
 from host.contracts.schedules import JobScheduleManager
 from host.errors import HostUnavailableError, Problem, UnsupportedOperationError
 from host.kernel.builtin import HostStartOptions
@@ -228,6 +229,10 @@ class Host(HostControl, HostHandle):
             return 0
         return await dispatcher.drain(self._settings.drain.total_seconds())
 
+    def _require_started(self) -> None:
+        if self._state is HostState.STARTING:
+            raise HostUnavailableError("the host is starting", hint="try again in a moment")
+
     def _say_stopping(self) -> None:
         bus = self._container.find(MessageBus)
         if bus is not None:
@@ -248,8 +253,7 @@ class Host(HostControl, HostHandle):
 
     async def status(self) -> HostStatus:
         """Give state, providers with their health, and load; refuses while the host starts."""
-        if self._state is HostState.STARTING:
-            raise HostUnavailableError("the host is starting", hint="try again in a moment")
+        self._require_started()
         standing = await self._standing.ask()
         return HostStatus(
             state=self._state,
@@ -265,8 +269,14 @@ class Host(HostControl, HostHandle):
             unfinished=standing.unfinished,
             paused={pause.scope: pause.reason for pause in standing.pauses},
             pauses=standing.pauses,
+            is_engine_known=standing.is_known,
             last_reload=self._keeper.last_reload if self._keeper else None,
         )
+
+    async def pauses(self) -> Sequence[Pause]:
+        """Give what must not start; refuses while the host starts."""
+        self._require_started()
+        return await self._standing.pauses()
 
     async def plugins(self) -> Sequence[PluginInfo]:
         """Give the installed plugins."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from host.contracts.engine import Scheduler
@@ -24,6 +24,8 @@ class Standing:
     timezone: str = "UTC"
     unfinished: Mapping[str, int] = field(default_factory=dict)
     pauses: tuple[Pause, ...] = ()
+    is_known: bool = True
+    """False where it could not be asked."""
 
 
 class EngineStanding:
@@ -38,12 +40,18 @@ class EngineStanding:
         scheduler, remote = self._container.find(Scheduler), self._container.find(RemoteEngine)
         if scheduler is None and remote is not None:
             return await self._of(remote)
-        registry = self._container.find(JobRegistry)
         return Standing(
             timezone=scheduler.timezone() if scheduler else "UTC",
             unfinished=await self._unfinished(),
-            pauses=tuple(await registry.pauses()) if registry else (),
+            pauses=tuple(await self.pauses()),
         )
+
+    async def pauses(self) -> Sequence[Pause]:
+        """Give what must not start, oldest first; raises what the engine raises, wherever it is."""
+        registry, remote = self._container.find(JobRegistry), self._container.find(RemoteEngine)
+        if registry is not None:
+            return await registry.pauses()
+        return await remote.pauses() if remote is not None else ()
 
     async def _of(self, remote: RemoteEngine) -> Standing:
         try:
@@ -52,7 +60,7 @@ class EngineStanding:
                 unfinished, pauses = await self._unfinished(), tuple(await remote.pauses())
         except (HostError, TimeoutError):
             # The providers' findings say why: a status must be had above all when something is wrong.
-            return Standing(timezone=self._timezone)
+            return Standing(timezone=self._timezone, is_known=False)
         return Standing(timezone=self._timezone, unfinished=unfinished, pauses=pauses)
 
     async def _unfinished(self) -> Mapping[str, int]:

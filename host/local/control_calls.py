@@ -44,6 +44,7 @@ READS = frozenset(
         "JobRunReader.failing",
         "RunLog.read",
         "RunLog.follow",
+        "HostControl.pauses",
         "HostControl.status",
         "HostControl.plugins",
         "AuditTrail.events",

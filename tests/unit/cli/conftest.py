@@ -411,8 +411,11 @@ class HostInMemory(HostControl, HostBackup):
             ),
             unfinished={"queued": 3, "running": 1},
             paused=self.memory.pauses,
-            pauses=tuple(Pause(scope=s, reason=r, by="kim", at=NOW) for s, r in self.memory.pauses.items()),
+            pauses=tuple(await self.pauses()),
         )
+
+    async def pauses(self) -> Sequence[Pause]:
+        return [Pause(scope=s, reason=r, by="kim", at=NOW) for s, r in self.memory.pauses.items()]
 
     async def plugins(self) -> Sequence[PluginInfo]:
         return [

@@ -81,9 +81,10 @@ def test_what_an_upstream_does_not_tell_is_said_to_be_unknown() -> None:
         data_directory="d",
         timezone="",
         unfinished={},
+        is_engine_known=False,
     )
     facts = {name: str(text) for name, text in _facts(status)}
-    assert (facts["default zone"], facts["unfinished runs"]) == ("not known", "not known")
+    assert {facts[name] for name in ("default zone", "unfinished runs", "paused")} == {"not known"}
     assert facts["executors"] == "none: its jobs run elsewhere"
 
 

@@ -19,6 +19,7 @@ from host.contracts.clock import Clock
 from host.contracts.host import BackupReport, HostBackup, HostControl, HostStatus, PluginInfo, ReloadReport
 from host.contracts.jobs import JobManagerService, RunControl
 from host.contracts.logs import RunLog
+from host.contracts.registry import Pause
 from host.contracts.runs import JobRunReader
 from host.contracts.schedules import JobScheduleManager
 from host.contracts.security import AuditTrail
@@ -100,6 +101,9 @@ class Machine(HostControl, HostBackup):
 
     async def status(self) -> HostStatus:
         raise NotImplementedError
+
+    async def pauses(self) -> Sequence[Pause]:
+        return []
 
     async def plugins(self) -> Sequence[PluginInfo]:
         return []

@@ -27,6 +27,7 @@ from host.contracts.host import (
 )
 from host.contracts.jobs import JobManagerService, RunControl
 from host.contracts.logs import RunLog
+from host.contracts.registry import Pause
 from host.contracts.runs import JobRunReader
 from host.contracts.schedules import JobScheduleManager
 from host.contracts.security import CALLER
@@ -77,6 +78,9 @@ class Control(HostControl):
             executors=(ExecutorInfo(name="loop", busy=0, slots=10, stuck=0, cancel_effect="raises"),),
             unfinished={},
         )
+
+    async def pauses(self) -> Sequence[Pause]:
+        return []
 
     async def plugins(self) -> Sequence[PluginInfo]:
         return [PluginInfo(name=str(CALLER.get()), distribution="jobhost-x", version="1")]

@@ -36,7 +36,7 @@ class UpstreamRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     may_repeat: bool = False
     """Whether doing it twice is the same as once, so that it is tried again after a fault: reading, or a write that
-    carries an idempotency key. GET and HEAD always may."""
+    carries an idempotency key. GET always may."""
     caller: str | None = None
     """For whom it is made, for the upstream's audit; None: whoever ``host.contracts.security.CALLER`` names."""
     timeout_seconds: float | None = None

@@ -204,7 +204,7 @@ def test_what_cannot_be_repeated_is_sent_once(tmp_path: Path) -> None:
                 with pytest.raises(UpstreamUnavailableError):
                     await call()
                 assert len(at.link.asked) == asked + 1
-            await at.kit.run_due()
+                await at.kit.run_due()
             # The first and the held one, a repetition of the first, and then one of each of the two that had failed.
             assert len(await at.kit.runs_of("Fail")) == 5
 

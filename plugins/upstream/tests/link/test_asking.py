@@ -221,7 +221,7 @@ def test_no_request_follows_a_redirection_to_another_origin() -> None:
 
 
 def test_an_answer_that_is_too_large_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host_upstream.transport.connection.MAX_BODY_BYTES", 100_000)
+    monkeypatch.setattr("host_upstream.transport.channel.MAX_BODY_BYTES", 100_000)
 
     async def check(rogue: Rogue, link: HttpUpstreamLink) -> None:
         packed = gzip.compress(b" " * 10_000_000)

@@ -87,7 +87,7 @@ def test_a_stream_that_breaks_is_told() -> None:
 
 
 def test_a_stream_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("host_upstream.transport.connection.STREAM_IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("host_upstream.transport.channel.STREAM_IDLE_SECONDS", 0.05)
 
     async def check(rogue: Rogue, link: HttpUpstreamLink) -> None:
         never = asyncio.Event()

@@ -134,7 +134,7 @@ async def drain(host: Host, by: By) -> Response:
 @router.get("/pauses", response_model=Pauses, openapi_extra=READ)
 async def pauses(host: Host) -> Response:
     """List all pauses: of everything, of jobs and of schedules."""
-    return answer(Pauses(pauses=(await host.host.status()).pauses))
+    return answer(Pauses(pauses=tuple(await host.host.pauses())))
 
 
 @router.post("/pauses", status_code=200, response_model=PauseChange, openapi_extra=START)

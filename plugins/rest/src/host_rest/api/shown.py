@@ -83,7 +83,7 @@ async def shown_entry(host: Services, job: JobInfo, entry: ScheduleEntry) -> Ent
 
 async def pauses_by_scope(host: Services) -> Mapping[str, Pause]:
     """Give all pauses: ``{scope: pause}``."""
-    return {pause.scope: pause for pause in (await host.host.status()).pauses}
+    return {pause.scope: pause for pause in await host.host.pauses()}
 
 
 def words_of(schedule: JobSchedule, zone: str) -> str:

@@ -36,7 +36,6 @@ from host_upstream.transport.verdict import is_refused_token, unexpected, unexpe
 
 logger = structlog.get_logger(__name__)
 
-READING = frozenset({"GET", "HEAD"})
 JSON = "application/json"
 EVENTS = "text/event-stream"
 """Not packed: each event is to come when it is sent."""
@@ -277,7 +276,7 @@ class HttpUpstreamLink(UpstreamLink, Service):
             request.path + query,
             tuple(headers),
             request.body,
-            request.may_repeat or request.method in READING,
+            request.may_repeat or request.method == "GET",
         )
 
     def _deadline(self, request: UpstreamRequest) -> float:

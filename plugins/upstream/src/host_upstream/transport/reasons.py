@@ -9,18 +9,9 @@ from collections.abc import Iterator
 
 from host_upstream.transport.fault import Fault
 
-LONGEST = 300
-_UNSENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"})
-"""What httpx2 raises before anything of a request has left."""
 
-
-def fault_of(error: Exception, *, connect_seconds: float) -> Fault:
-    """Give the fault that an error of httpx2 is; what it does not explain is told by the error beneath it."""
-    name = type(error).__name__
-    is_unsent = name in _UNSENT
-    if name == "ConnectTimeout":
-        hint = "check the realm's domain and port, and that no firewall stands between"
-        return Fault(f"no connection within {connect_seconds:g} s", hint=hint, is_unsent=True)
+def fault_of(error: Exception, *, is_unsent: bool = False) -> Fault:
+    """Give the fault that an error of the connection is; what it does not explain is told by the error beneath it."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLError) and not _is_pending(cause):
             # A certificate that the upstream refuses is told after the handshake, on the first read (TLS 1.3).
@@ -29,8 +20,7 @@ def fault_of(error: Exception, *, connect_seconds: float) -> Fault:
     for cause in _causes(error):
         if isinstance(cause, OSError) and (told := _of_system(cause)) is not None:
             return Fault(told[0], hint=told[1], is_unsent=is_unsent)
-    # What cannot be sent says nothing of the upstream.
-    return Fault(_of_protocol(name, str(error)), is_unsent=is_unsent, is_outage=name != "LocalProtocolError")
+    return Fault(" ".join(str(error).split()) or type(error).__name__, is_unsent=is_unsent)
 
 
 def _is_pending(error: ssl.SSLError) -> bool:
@@ -59,19 +49,6 @@ def _of_system(error: OSError) -> tuple[str, str | None] | None:
     if error.errno:
         return os.strerror(error.errno).lower(), None
     return None
-
-
-def _of_protocol(name: str, text: str) -> str:
-    words = " ".join(text.split())[:LONGEST]
-    if name == "ReadTimeout":
-        return "nothing more came"
-    if name == "DecodingError":
-        return f"its answer is not compressed as it says: {words}"
-    if "without sending complete" in words or "incomplete" in words:
-        return f"it closed the connection inside its answer: {words}"
-    if "without sending" in words:
-        return "it closed the connection without an answer"
-    return words or name
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -60,9 +60,7 @@ def load_tls(settings: UpstreamSettings) -> Tls | None:
 
 def _context(authorities: Path | None) -> ssl.SSLContext:
     if authorities is None:
-        from httpx2 import create_ssl_context
-
-        return create_ssl_context(trust_env=False)  # the system's authorities, wherever it keeps them
+        return ssl.create_default_context()  # the system's authorities, as OpenSSL knows them
     _require_readable(authorities)
     try:
         return ssl.create_default_context(cafile=str(authorities))
