@@ -30,6 +30,7 @@ CONFIGURATION = """<?xml version="1.0" encoding="utf-8"?>
     <add type="bench_jobs:Silent" startType="never" />
     <add type="bench_jobs:SilentThread" startType="never" />
     <add type="bench_jobs:Failing" startType="never" />
+    <add type="bench_jobs:Wordy" startType="never" />
   </jobs></section>
 </SanteDBConfiguration>
 """

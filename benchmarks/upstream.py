@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from common import ROOT, Workspace, quantiles, tell
 from web import Client, prepare
 
-JOB = "20000000-0000-4000-8000-000000000002"
+JOB, WORDY = (f"20000000-0000-4000-8000-00000000000{digit}" for digit in (2, 5))
 ROUNDS = 400
 
 
@@ -59,13 +59,14 @@ def calls(upstream: Workspace, below: Workspace) -> dict[str, object]:
     join(upstream, below)
     below.start()
     through = Client(below)
-    run = json.loads(direct.send(*start_of(direct))[1])["id"]
+    run, wordy = (json.loads(direct.send(*start_of(direct, job))[1])["id"] for job in (JOB, WORDY))
     kinds = {
         "job": ("GET", f"/rest/v1/jobs/{JOB}", None),
         "jobs": ("GET", "/rest/v1/jobs?limit=20", None),
         "run": ("GET", f"/rest/v1/runs/{run}", None),
         "runs": ("GET", "/rest/v1/runs?limit=20", None),
-        "log": ("GET", f"/rest/v1/runs/{run}/log", None),
+        "log": ("GET", f"/rest/v1/runs/{wordy}/log", None),
+        "log_empty": ("GET", f"/rest/v1/runs/{run}/log", None),
         "start": ("POST", f"/rest/v1/jobs/{JOB}/start", "{}"),
         "ami_job": ("GET", f"/ami/JobInfo/{JOB}", None),
     }
@@ -88,10 +89,10 @@ def calls(upstream: Workspace, below: Workspace) -> dict[str, object]:
     return figures
 
 
-def start_of(client: Client) -> tuple[str, str, str, dict[str, str]]:
-    """Give the request that starts the job that does nothing."""
+def start_of(client: Client, job: str) -> tuple[str, str, str, dict[str, str]]:
+    """Give the request that starts a job."""
     headers = {"Authorization": f"Bearer {client.token}", "Content-Type": "application/json"}
-    return "POST", f"/rest/v1/jobs/{JOB}/start", "{}", headers
+    return "POST", f"/rest/v1/jobs/{job}/start", "{}", headers
 
 
 def follow(upstream: Workspace, below: Workspace) -> dict[str, object]:

@@ -37,7 +37,7 @@ PROVIDERS = """<add type="SanteDB.Core.Jobs.DefaultJobManagerService, SanteDB.Co
     <add type="host_panel.mount:PanelMount" />"""
 SECTION = '<section xsi:type="HttpServerConfigurationSection" port="0" accessLog="false" />\n  <section xsi:type="JobConfigurationSection">'
 MANY = 9_990
-"""With the four that are always there, fewer than the 10 000 classes one plugin may offer."""
+"""With the five that are always there, fewer than the 10 000 classes one plugin may offer."""
 
 
 def prepare(space: Workspace, jobs: int) -> None:

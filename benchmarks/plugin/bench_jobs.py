@@ -57,9 +57,20 @@ class Failing(Job):
         raise ConnectionError("the other side is down")
 
 
+class Wordy(Job):
+    """Write ten lines into the log."""
+
+    id = UUID("20000000-0000-4000-8000-000000000005")
+    overlap = OverlapPolicy.ALLOW
+
+    async def run(self, context: JobContext) -> None:
+        for number in range(10):
+            context.log.info("a line as jobs write them", number=number, of=10)
+
+
 @hookimpl
 def host_jobs() -> list[type[Job]]:
-    return [Noop, Silent, SilentThread, Failing, *_many(int(os.environ.get("BENCH_JOBS", "0")))]
+    return [Noop, Silent, SilentThread, Failing, Wordy, *_many(int(os.environ.get("BENCH_JOBS", "0")))]
 
 
 def _many(count: int) -> list[type[Job]]:

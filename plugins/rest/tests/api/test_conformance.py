@@ -22,7 +22,12 @@ from schemathesis.specs.openapi.checks import (
 from plugins.rest.tests.api.desk import Greet, api
 from plugins.rest.tests.api.test_document import DOCUMENT
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("rest conformance")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("rest conformance"),
+    # The host in the other thread draws its waits by lot whenever it likes; Hypothesis takes that for its own thread's.
+    pytest.mark.filterwarnings("ignore:Do not use the `random` module"),
+]
 
 CHECKS = [
     not_a_server_error,

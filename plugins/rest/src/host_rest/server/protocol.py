@@ -14,6 +14,7 @@ from host.errors import HostError
 from host_rest.problems import MEDIA_TYPE, problem_body
 from host_rest.server.errors import MalformedRequestError, RequestTooLargeError, RequestTooSlowError
 from host_rest.server.exchange import ALWAYS, NO_STORE
+from host_rest.server.joining import JoinedHeads
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADERS = 100
@@ -60,7 +61,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take the connection."""
-        super().connection_made(transport)
+        super().connection_made(JoinedHeads(transport, self.loop))  # type: ignore[arg-type]  # it is as good as one
         self._expect_soon()
 
     def connection_lost(self, exc: Exception | None) -> None:

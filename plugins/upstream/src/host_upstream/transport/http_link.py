@@ -32,7 +32,7 @@ from host_upstream.transport.sign_in import SignIn
 from host_upstream.transport.tls import OwnCertificate, load_tls
 from host_upstream.transport.tokens import TokenKeeper
 from host_upstream.transport.turn import turn
-from host_upstream.transport.verdict import is_refused_token, unexpected, unexpected_type, verdict
+from host_upstream.transport.verdict import is_expected_type, is_refused_token, unexpected, verdict, wrong_type
 
 logger = structlog.get_logger(__name__)
 
@@ -230,8 +230,8 @@ class HttpUpstreamLink(UpstreamLink, Service):
             self._refused(authorization, is_new=is_second)
         self._tokens.accept()
         kind = stream.headers.get("content-type", "no media type")
-        if fault := unexpected_type(kind, wanted, kind):
-            raise fault
+        if not is_expected_type(kind, wanted):
+            raise wrong_type(wanted, kind)
         return stream
 
     async def _detected(self) -> Found:

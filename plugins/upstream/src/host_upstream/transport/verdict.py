@@ -29,16 +29,21 @@ def unexpected(answer: UpstreamAnswer, wanted: str) -> Fault | None:
     """Give why an answer of success cannot be what was asked for: a page for people where data was wanted."""
     if not answer.body or not 200 <= answer.status < 300 or wanted == "*/*":
         return None
-    return unexpected_type(answer.headers.get("content-type", ""), wanted, quoted(answer))
+    if is_expected_type(answer.headers.get("content-type", ""), wanted):
+        return None
+    return wrong_type(wanted, quoted(answer))
 
 
-def unexpected_type(given: str, wanted: str, shown: str) -> Fault | None:
-    """Say so by the media type of the answer."""
+def is_expected_type(given: str, wanted: str) -> bool:
+    """Say whether a media type can be what was asked for."""
     got = given.partition(";")[0].strip().lower()
     if got == wanted or (wanted == "application/json" and got.endswith("+json")):
-        return None
-    if wanted not in ("application/json", "text/event-stream") and got != "text/html":
-        return None
+        return True
+    return wanted not in ("application/json", "text/event-stream") and got != "text/html"
+
+
+def wrong_type(wanted: str, shown: str) -> Fault:
+    """Say that something else was sent."""
     hint = "is that the upstream's address? check the realm's domain, port and tls, and pathPrefix"
     return Fault(f"expected {wanted}, it sent {shown}", hint=hint, is_outage=False)
 
