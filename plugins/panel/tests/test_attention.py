@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from host.contracts.host import HostState, HostStatus, LastReload
+from host.contracts.contract import Finding
+from host.contracts.host import HostState, HostStatus, LastReload, ProviderInfo
 from host.contracts.registry import Pause
 from host.errors import UpstreamUnavailableError
 from host.model.jobs import JobInfo
@@ -46,6 +47,18 @@ def test_a_run_that_ignores_its_end_is_stuck_since_it_was_asked() -> None:
     stuck = run(RunState.RUNNING, is_stuck=True, started_at=NOW - timedelta(hours=1), cancel_requested_at=asked)
     [item] = items(found=Found(stuck=(stuck,), names={ID: JOB.name}))
     assert (item.kind, item.text, item.since, item.link) == ("Stuck", "Work", asked, f"/runs/{ID}")
+
+
+def test_findings_stand_where_their_weight_puts_them_and_not_beside_what_they_are_about() -> None:
+    stuck = run(RunState.RUNNING, is_stuck=True)
+    findings = (
+        Finding(message="the disk is nearly full"),
+        Finding(message=f"run {ID} of work:Work ignores its cancellation"),
+        Finding(message="the store is gone", is_failure=True),
+    )
+    provider = ProviderInfo(type="a:B", contracts=(), source="default", findings=findings)
+    found = items(status=status(providers=(provider,)), found=Found(stuck=(stuck,), names={ID: JOB.name}))
+    assert [item.text for item in found] == ["the store is gone", "Work", "the disk is nearly full"]
 
 
 def test_runs_that_are_due_for_long_are_late_and_told_by_their_number() -> None:

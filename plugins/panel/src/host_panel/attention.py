@@ -78,11 +78,12 @@ def items_of(seen: Seen, now: datetime) -> Sequence[Item]:
     return [
         *_troubles(seen.troubles),
         *(_host(seen.status) if seen.status else ()),
-        *(_findings(seen.status) if seen.status else ()),
+        *_findings(seen, failures=True),
         *_quarantined(seen),
         *_stuck(seen),
         *_failing(seen),
         *_late(seen.counters, now),
+        *_findings(seen, failures=False),
         *_pauses(seen),
     ]
 
@@ -122,20 +123,20 @@ def _host(status: HostStatus) -> Iterator[Item]:
         yield Item(tone="amber", mark="⏸", kind=f"Host {status.state}", text=text, link="/providers")
 
 
-def _findings(status: HostStatus) -> Iterator[Item]:
-    told = tuple(f"{pause.scope} is paused" for pause in status.pauses)
-    found = [
-        (provider, finding)
-        for provider in status.providers
-        for finding in provider.findings
-        if not finding.message.startswith(told)  # pauses are items of their own
-    ]
-    for provider, finding in sorted(found, key=lambda each: not each[1].is_failure):
-        tone, mark, kind = ("red", "✕", "Failure") if finding.is_failure else ("amber", "!", "Finding")
-        detail = provider.type.rpartition(":")[2]
-        yield Item(
-            tone=tone, mark=mark, kind=kind, text=finding.message[:LONGEST], detail=detail, link="/providers#findings"
-        )
+def _findings(seen: Seen, *, failures: bool) -> Iterator[Item]:
+    """Give what providers remark; of pauses and stuck runs, which are items of their own, nothing."""
+    if seen.status is None:
+        return
+    told = tuple(f"{pause.scope} is paused" for pause in seen.status.pauses)
+    stuck = [str(run.id) for run in seen.found.stuck]
+    tone, mark, kind = ("red", "✕", "Failure") if failures else ("amber", "!", "Finding")
+    for provider in seen.status.providers:
+        for finding in provider.findings:
+            text = finding.message
+            if finding.is_failure != failures or text.startswith(told) or any(run in text for run in stuck):
+                continue
+            detail = provider.type.rpartition(":")[2]
+            yield Item(tone=tone, mark=mark, kind=kind, text=text[:LONGEST], detail=detail, link="/providers#findings")
 
 
 def _quarantined(seen: Seen) -> Iterator[Item]:

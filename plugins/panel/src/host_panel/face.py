@@ -132,7 +132,7 @@ class PanelFace:
             status, zone = await self._desk.status(), await self._desk.timezone()
         except HostError:
             return  # the page itself says what does not work
-        self._renderer.told(zone=zone, host_name=status.node.partition("/")[0])
+        self._renderer.told(zone=zone, host_name=status.node.partition("/")[0], host_state=status.state.value)
 
     async def _refused(self, request: PanelRequest, refusal: HttpRefusal) -> Response:
         if request.principal is not None or refusal.principal is not None:

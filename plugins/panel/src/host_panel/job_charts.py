@@ -87,7 +87,7 @@ def _heat_cell(weekday: int, hour: int, runs: int, failures: int, most: int) -> 
     x, y, size = _NAMES + hour * _CELL, _TOP + weekday * _CELL, _CELL - _GAP
     failed = f", {count(failures)} failed" if failures else ""
     title = f"{WEEKDAYS[weekday]} {hour:02d}:00: {count(runs)} {'run' if runs == 1 else 'runs'}{failed}"
-    mark = f'<circle class="fill red" cx="{x + size - 4}" cy="{y + 4}" r="2"/>' if failures else ""
+    mark = f'<circle class="fill red" cx="{x + size - 4}" cy="{y + 4}" r="3"/>' if failures else ""
     cell = f'<rect class="shade-{shade}" x="{x}" y="{y}" width="{size}" height="{size}" rx="2"/>'
     return f"<g><title>{title}</title>{cell}{mark}</g>"
 

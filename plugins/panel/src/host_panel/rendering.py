@@ -51,6 +51,7 @@ class Renderer:
         self._zone = "UTC"
         self.host_name = "jobhost"
         """How the host calls itself in every page's frame."""
+        self._host_state = ""
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -67,9 +68,9 @@ class Renderer:
         )
         self._environment.globals.update(draw_spark=strips.spark_strip, draw_pair=strips.duration_pair)
 
-    def told(self, *, zone: str, host_name: str) -> None:
-        """Take the zone in which instants are shown, and the host's name."""
-        self._zone, self.host_name = zone, host_name
+    def told(self, *, zone: str, host_name: str, host_state: str) -> None:
+        """Take the zone in which instants are shown, and the host's name and state."""
+        self._zone, self.host_name, self._host_state = zone, host_name, host_state
 
     def page(
         self,
@@ -92,6 +93,7 @@ class Renderer:
             url=lambda path: f"{base}{path}",
             asset=lambda name: f"{base}{address(name)}",
             host_name=self.host_name,
+            host_state=self._host_state,
             zone=self._zone,
             flash=flash,
             theme=theme if theme in THEMES else "auto",

@@ -21,6 +21,8 @@ SHOWN_LINES = 500
 LONGEST = 4000
 """Characters of a line that a page shows."""
 PAGE = 1000
+INDENT = "\n    "
+"""Before each further line of what is written at once, so that none of them is taken for a line of the log."""
 HEARTBEAT_SECONDS = 15.0
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -32,9 +34,13 @@ def plain(text: str) -> str:
 
 
 def line_text(line: RunLogLine) -> str:
-    """Give event and fields of a line as one text."""
-    fields = " ".join(f"{name}={_value(value)}" for name, value in line.fields.items())
-    return plain(f"{line.event}  {fields}" if fields else line.event)
+    """Give event and fields of a line as one text; what has several lines comes last, each of them indented."""
+    long = {name: value for name, value in line.fields.items() if isinstance(value, str) and "\n" in value}
+    fields = " ".join(f"{name}={_value(value)}" for name, value in line.fields.items() if name not in long)
+    text = f"{line.event}  {fields}" if fields else line.event
+    for name, value in long.items():
+        text = f"{text}\n{name}:\n{value.rstrip()}"
+    return plain(text.replace("\n", INDENT))
 
 
 async def last_lines(log: RunLog, run_id: UUID, *, before: int | None = None) -> Sequence[RunLogLine]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from host.model.runs import JobRun, RunState
+from host.model.runs import JobRun, RunReason, RunState
 from host_panel.words import STATES
 
 SHORTEST_ETA = 0.02
@@ -23,7 +23,7 @@ class Stage:
     at: datetime
     """When it began."""
     lasted: timedelta | None
-    """None: it is the last one of a finished run."""
+    """None: it is the last one of a finished run, or has not come yet."""
     share: int
     """Of the whole time, in per cent, for the bar; at least 1 for a stage that took any time."""
     is_waiting: bool
@@ -36,7 +36,7 @@ def stages_of(run: JobRun, now: datetime) -> Sequence[Stage]:
     marks: list[tuple[str, RunState, datetime]] = [("Created", RunState.QUEUED, run.created_at)]
     if run.not_before and run.not_before > run.created_at and not run.errors:
         marks.append(("Due", RunState.QUEUED, run.not_before))
-    marks += [(f"Attempt {error.attempt} failed", RunState.FAILED, error.at) for error in run.errors]
+    marks += [(_ended_badly(run, number), RunState.FAILED, error.at) for number, error in enumerate(run.errors)]
     if run.claimed_at:
         marks.append(("Claimed", RunState.STARTING, run.claimed_at))
     if run.started_at:
@@ -58,13 +58,22 @@ def expected_end(run: JobRun, now: datetime) -> datetime | None:
     return run.started_at + (now - run.started_at) / run.progress
 
 
+def _ended_badly(run: JobRun, number: int) -> str:
+    """Say how an attempt ended; one that a crash broke off does not count, so that its number comes again."""
+    attempt = run.errors[number].attempt
+    is_last = number == len(run.errors) - 1
+    is_again = run.reason is RunReason.CRASHES if is_last else run.errors[number + 1].attempt == attempt
+    return f"Attempt {attempt} {'crashed' if is_again else 'failed'}"
+
+
 def _stage(
     run: JobRun, marks: Sequence[tuple[str, RunState, datetime]], number: int, end: datetime, whole: timedelta
 ) -> Stage:
     word, state, at = marks[number]
     is_last = number == len(marks) - 1
-    until = end if is_last else marks[number + 1][2]
-    lasted = None if is_last and run.state.is_final else max(until - at, timedelta(0))
+    until = end if is_last else min(marks[number + 1][2], end)
+    is_over = (is_last and run.state.is_final) or at > end
+    lasted = None if is_over else max(until - at, timedelta(0))
     share = 0 if lasted is None else max(round(lasted / whole * 100), 1 if lasted else 0)
     return Stage(
         word=word,
@@ -74,5 +83,5 @@ def _stage(
         lasted=lasted,
         share=share,
         is_waiting=state not in (RunState.STARTING, RunState.RUNNING),
-        is_present=is_last and not run.state.is_final,
+        is_present=not run.state.is_final and not is_over and (is_last or marks[number + 1][2] > end),
     )
