@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Collection, Sequence
+from typing import ClassVar
 from uuid import UUID
 
 from host.contracts.contract import Contract
@@ -12,6 +13,9 @@ from host.model.logs import RunLogLine
 
 class RunLog(Contract):
     """Keeps the lines of each run, in order, bounded per run: past the bound lines are counted, not kept."""
+
+    knows_runs: ClassVar[bool] = False
+    """Whether ``read`` raises RunNotFoundError for a run that nobody knows; else such a run has no lines."""
 
     @abstractmethod
     def append(self, run_id: UUID, lines: Sequence[RunLogLine]) -> None:
@@ -22,7 +26,10 @@ class RunLog(Contract):
 
     @abstractmethod
     async def read(self, run_id: UUID, *, after: int = 0, limit: int = 1000) -> Sequence[RunLogLine]:
-        """Give lines with a number above ``after``, oldest first; lines appended before the call are included."""
+        """Give lines with a number above ``after``, oldest first; lines appended before the call are included.
+
+        Raises RunNotFoundError as ``knows_runs`` says.
+        """
 
     @abstractmethod
     def follow(self, run_id: UUID, *, after: int = 0) -> AsyncIterator[RunLogLine]:

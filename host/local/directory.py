@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import fcntl
 import os
 import secrets
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +18,9 @@ from host.contracts.host import DataDirectory
 from host.errors import DataDirectoryLockedError, StoreUnavailableError
 
 LOCK_NAME = "host.lock"
+CHILDREN_SECONDS = 5.0
+"""How long a host that starts waits for the children of one that was killed: they end within two seconds."""
+LOOK_SECONDS = 0.02
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -31,8 +36,9 @@ class DataDirectorySettings(Settings):
 class LocalDataDirectory(DataDirectory, Service):
     """A folder of this machine. The lock lasts until ``stop`` and until every child that inherited it has ended.
 
-    ``start`` raises DataDirectoryLockedError while another process owns the folder, StoreUnavailableError if it
-    cannot be created or written. The lock file is never deleted: a deleted one could be owned twice.
+    ``start`` raises DataDirectoryLockedError while another process owns the folder, or after five seconds if only
+    children of an ended one do; StoreUnavailableError if it cannot be created or written. The lock file is never
+    deleted: a deleted one could be owned twice.
     """
 
     is_default = True
@@ -63,6 +69,7 @@ class LocalDataDirectory(DataDirectory, Service):
             return
         descriptor = self._open()
         try:
+            await self._lock(descriptor)
             self._own(descriptor)
         except BaseException:
             os.close(descriptor)
@@ -87,13 +94,21 @@ class LocalDataDirectory(DataDirectory, Service):
         except OSError as error:
             raise self._unusable(error) from error
 
+    async def _lock(self, descriptor: int) -> None:
+        end = time.monotonic() + CHILDREN_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError as error:
+                pid, _ = _owner(descriptor)
+                if time.monotonic() > end or not _has_ended(pid):
+                    raise self._locked(descriptor) from error
+            except OSError as error:
+                raise self._unusable(error) from error
+            await asyncio.sleep(LOOK_SECONDS)
+
     def _own(self, descriptor: int) -> None:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise self._locked(descriptor) from error
-        except OSError as error:
-            raise self._unusable(error) from error
         try:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n{self.node()}\n".encode(), 0)
@@ -109,12 +124,12 @@ class LocalDataDirectory(DataDirectory, Service):
         )
 
     def _locked(self, descriptor: int) -> DataDirectoryLockedError:
-        pid, *node = os.pread(descriptor, 1000, 0).decode("utf-8", "replace").split() or ["unknown"]
-        if pid.isdecimal() and not _is_running(int(pid)):
+        pid, node = _owner(descriptor)
+        if _has_ended(pid):
             message = f"the data directory is still held by a child of process {pid}, which has ended"
             hint = f"wait for that child or end it; `fuser {self._path / LOCK_NAME}` names it"
         else:
-            message = f"the data directory is owned by process {pid}" + (f" ({node[0]})" if node else "")
+            message = f"the data directory is owned by process {pid}" + (f" ({node})" if node else "")
             hint = "stop that host, or give this one another directory; do not delete the lock file"
         return DataDirectoryLockedError(message, where=str(self._path / LOCK_NAME), hint=hint)
 
@@ -126,11 +141,19 @@ def _boot() -> str:
         return secrets.token_hex(4)
 
 
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+def _owner(descriptor: int) -> tuple[str, str | None]:
+    """Give process id and node of who owns the folder, or did last, as the lock file tells them."""
+    pid, *node = os.pread(descriptor, 1000, 0).decode("utf-8", "replace").split() or ["unknown"]
+    return pid, node[0] if node else None
+
+
+def _has_ended(pid: str) -> bool:
+    if not pid.isdecimal():
         return False
-    except (PermissionError, OverflowError):
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
         return True
-    return True
+    except (PermissionError, OverflowError):
+        return False
+    return False

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from tests.nursery import run_command
 
 NAMESPACES = 'xmlns="http://santedb.org/configuration" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"'
 JH = 'xmlns:jh="urn:jobhost:xcron:1"'
@@ -57,15 +58,8 @@ def jobs(*rows: str) -> str:
 
 def command(*arguments: str | Path, cwd: Path, seconds: float = 60) -> subprocess.CompletedProcess[str]:
     """Run the real command in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "host", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "400", "NO_COLOR": "1"},
-        timeout=seconds,
-        check=False,
-    )
+    environment = {**os.environ, "COLUMNS": "400", "NO_COLOR": "1"}
+    return run_command([*map(str, arguments)], environment=environment, folder=cwd, seconds=seconds)
 
 
 def refused(done: subprocess.CompletedProcess[str], status: int) -> str:

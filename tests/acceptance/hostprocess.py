@@ -10,6 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+from tests.nursery import ForkedProcess, may_fork, nursery, run_command
+
+Process = subprocess.Popen[bytes] | ForkedProcess
 PLUGIN = Path(__file__).parent / "plugin"
 ROOT = Path(__file__).parents[2]
 JOBS = ("Free", "Gated", "Exclusive", "Skipping", "AtMostOnce", "Threaded", "Progressing", "Bad")
@@ -47,7 +50,7 @@ class HostProcess:
             jobs = "".join(f'\n      <add type="probe_jobs:{name}" startType="never" />' for name in JOBS)
         text = CONFIGURATION.format(jobs=jobs, drain=drain, providers=providers, sections=sections)
         self.config.write_text(text)
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
 
     @property
     def environment(self) -> dict[str, str]:
@@ -61,14 +64,18 @@ class HostProcess:
         if wait:
             self.wait_for("host ready")
 
-    def launch(self, *arguments: str) -> subprocess.Popen[bytes]:
+    def launch(self, *arguments: str) -> Process:
         """Give a new host process, whose words are added to the log."""
+        environment = self.environment
+        if may_fork(environment):
+            command = ["serve", "--config", str(self.config), *arguments]
+            return nursery().fork(command, environment=environment, folder=self.folder, out=self.log, err=self.log)
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "host", "serve", "--config", str(self.config), *arguments],
                 stdout=log,
                 stderr=log,
-                env=self.environment,
+                env=environment,
                 cwd=self.folder,
             )
 
@@ -95,15 +102,8 @@ class HostProcess:
 
     def run(self, *arguments: str, seconds: float = 60, ok: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command of the command line against this host."""
-        done = subprocess.run(
-            [sys.executable, "-m", "host", *arguments, "--config", str(self.config)],
-            capture_output=True,
-            text=True,
-            env=self.environment,
-            cwd=self.folder,
-            timeout=seconds,
-            check=False,
-        )
+        command = [*arguments, "--config", str(self.config)]
+        done = run_command(command, environment=self.environment, folder=self.folder, seconds=seconds)
         if ok:
             assert done.returncode == 0, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done

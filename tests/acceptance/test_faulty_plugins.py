@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from host.errors import PluginError
 from host.kernel import catalogue as catalogue_module
 from host.kernel.catalogue import load_catalogue
 from tests.acceptance.bad_input_desk import configuration, jobs, plugin, providers, refused
+from tests.nursery import run_command
 
 pytestmark = pytest.mark.slow
 
@@ -35,15 +35,8 @@ def host_service_providers():
 
 def run(folder: Path, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
     path = f"{folder}:{os.environ.get('PYTHONPATH', '')}".rstrip(":")
-    return subprocess.run(
-        [sys.executable, "-m", "host", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, "COLUMNS": "400", "NO_COLOR": "1"},
-        timeout=seconds,
-        check=False,
-    )
+    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "400", "NO_COLOR": "1"}
+    return run_command(arguments, environment=environment, folder=folder, seconds=seconds)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from host.cli.connect import connect
 from host.errors import HostUnavailableError
 from host.model.submissions import RunSubmission
 from tests.acceptance.hostprocess import HostProcess
+from tests.nursery import run_command
 
 pytestmark = pytest.mark.slow
 MakeHost = Callable[..., HostProcess]
@@ -37,15 +38,7 @@ def loop_slots(status: dict) -> int:
 
 def by_data(host: HostProcess, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command that does not read the configuration to find the host."""
-    return subprocess.run(
-        [sys.executable, "-m", "host", *arguments, "--data", str(host.data)],
-        capture_output=True,
-        text=True,
-        env=host.environment,
-        cwd=host.folder,
-        timeout=60,
-        check=False,
-    )
+    return run_command([*arguments, "--data", str(host.data)], environment=host.environment, folder=host.folder)
 
 
 def finished(host: HostProcess) -> list[dict]:

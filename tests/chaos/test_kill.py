@@ -13,12 +13,10 @@ import time
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.acceptance.hostprocess import ROOT, HostProcess
-from tests.chaos.nursery import Nursery
 
 pytestmark = [pytest.mark.slow, pytest.mark.chaos, pytest.mark.timeout(560)]
 
@@ -42,28 +40,16 @@ XCRON = """<?xml version="1.0"?>
 """
 
 
-class QuickHost(HostProcess):
-    """A host that starts as a fork of a process which has imported everything, if one is at hand."""
-
-    nursery: Nursery | None = None
-
-    def launch(self, *arguments: str) -> Any:
-        if self.nursery is None:
-            return super().launch(*arguments)
-        return self.nursery.fork(["serve", "--config", str(self.config), *arguments], folder=self.folder, log=self.log)
-
-
 @pytest.mark.parametrize("part", range(PARTS))
 def test_nothing_accepted_is_lost_or_stuck_and_nothing_exclusive_overlaps(tmp_path: Path, part: int) -> None:
     seed = SEED + part
     chance = random.Random(seed)
-    host = QuickHost(tmp_path)
+    host = HostProcess(tmp_path)
     host.data.mkdir()
     (host.data / "xcron.xml").write_text(XCRON)
     accepted = tmp_path / "accepted.log"
     command = [sys.executable, __file__, str(host.data), str(accepted), str(seed)]
     client = subprocess.Popen(command, cwd=ROOT, env=host.environment)
-    host.nursery = Nursery(host.environment)
     deaths: dict[int, float] = {}
     try:
         host.start()
@@ -81,8 +67,6 @@ def test_nothing_accepted_is_lost_or_stuck_and_nothing_exclusive_overlaps(tmp_pa
         client.terminate()
         client.wait(60)
         host.kill()
-        host.nursery.close()
-    host.nursery = None
     (host.data / "xcron.xml").unlink()
     host.start()
     try:

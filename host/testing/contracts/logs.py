@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 
 from host.contracts.logs import RunLog
+from host.errors import RunNotFoundError
 from host.model.logs import LogLevel, RunLogLine
 from host.testing.contracts.services import running
 
@@ -48,6 +49,16 @@ class RunLogSuite:
         async def check(log: RunLog) -> None:
             log.append(RUN, [])
             assert list(await log.read(RUN)) == []
+
+        _run(new_log, check)
+
+    def test_a_run_that_nobody_knows_has_no_lines_or_is_said_not_to_be_known(self, new_log: NewLog) -> None:
+        async def check(log: RunLog) -> None:
+            if log.knows_runs:
+                with pytest.raises(RunNotFoundError):
+                    await log.read(UUID(int=3))
+            else:
+                assert list(await log.read(UUID(int=3))) == []
 
         _run(new_log, check)
 

@@ -159,7 +159,24 @@ class TestLocalDataDirectory(ServiceSuite):
         asyncio.run(directory.stop())
         child.communicate()
 
-    def test_a_child_that_outlives_the_owner_is_told_apart(self, tmp_path: Path) -> None:
+    def test_children_of_a_killed_owner_are_waited_for(self, tmp_path: Path) -> None:
+        directory = directory_at(tmp_path)
+        asyncio.run(directory.start())
+        assert directory.lock_descriptor is not None
+        child = subprocess.Popen(["/bin/sleep", "0.3"], pass_fds=[directory.lock_descriptor])
+        asyncio.run(directory.stop())
+        ended = subprocess.Popen(["/bin/true"])
+        ended.wait()
+        (tmp_path / LOCK_NAME).write_text(f"{ended.pid}\nnode\n")
+        other = directory_at(tmp_path)
+        asyncio.run(other.start())
+        assert child.wait(60) == 0
+        asyncio.run(other.stop())
+
+    def test_a_child_that_outlives_the_owner_is_told_apart(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("host.local.directory.CHILDREN_SECONDS", 0.1)
         directory = directory_at(tmp_path)
         asyncio.run(directory.start())
         ended = subprocess.Popen(["/bin/true"])

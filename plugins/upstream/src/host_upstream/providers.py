@@ -243,6 +243,7 @@ class UpstreamRunLog(RunLog):
     aliases = ALIASES
     companions = FACES
     lacks: ClassVar[frozenset[str]] = frozenset({"append", "prune"})
+    knows_runs: ClassVar[bool] = True
 
     def __init__(self, upstream: Upstream) -> None:
         self._upstream = upstream
@@ -252,7 +253,7 @@ class UpstreamRunLog(RunLog):
         raise _refusal("written")
 
     async def read(self, run_id: UUID, *, after: int = 0, limit: int = 1000) -> Sequence[RunLogLine]:
-        """Give lines with a number above ``after``, oldest first."""
+        """Give lines with a number above ``after``, oldest first; raises RunNotFoundError."""
         return await (await self._upstream.faces()).log.read(run_id, after=after, limit=limit)
 
     async def follow(self, run_id: UUID, *, after: int = 0) -> AsyncIterator[RunLogLine]:

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from host.contracts.logs import RunLog
-from host.errors import AccessDeniedError, UnsupportedOperationError
+from host.errors import AccessDeniedError, RunNotFoundError, UnsupportedOperationError
 from host.model.logs import LogLevel, RunLogLine
 from host.model.submissions import RunSubmission
 from host_rest.api.mount import RestMount
@@ -42,7 +42,8 @@ def test_lines_are_read_as_they_were_written(tmp_path: Path) -> None:
                 assert list(await at.log.read(run.id, after=after, limit=limit)) == list(
                     await at.kit.log.read(run.id, after=after, limit=limit)
                 )
-            assert list(await at.log.read(uuid4())) == []
+            with pytest.raises(RunNotFoundError):
+                await at.log.read(uuid4())
 
     asyncio.run(check())
 

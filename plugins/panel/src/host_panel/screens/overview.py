@@ -28,6 +28,8 @@ FIRES = 10
 RUNNING = 10
 MOST_LOOKED_AT = 500
 """Active runs among which stuck ones are looked for, where an executor tells that there are some."""
+MOST_LOOKED_AT_THERE = 100
+"""The same where an upstream performs the runs, of whose executors nothing is told."""
 SPANS: Mapping[str, Span] = {"1h": Span.HOUR, "24h": Span.DAY, "7d": Span.WEEK}
 
 
@@ -116,7 +118,8 @@ async def _found(desk: Desk, status: HostStatus | None) -> Found:
     ids = [each.job.id for each in pauses if each.job and each.is_quarantine]
     quarantined = await desk.runs.latest(ids, [RunState.QUARANTINED]) if ids else {}
     stuck: Sequence[JobRun] = ()
-    if any(each.stuck for each in status.executors):
-        page = await desk.runs.runs(RunFilter(states=ACTIVE_STATES), limit=MOST_LOOKED_AT)
+    if any(each.stuck for each in status.executors) or not status.executors:
+        limit = MOST_LOOKED_AT if status.executors else MOST_LOOKED_AT_THERE
+        page = await desk.runs.runs(RunFilter(states=ACTIVE_STATES), limit=limit)
         stuck = [run for run in page.runs if run.is_stuck][:RUNNING]
     return Found(stuck=stuck, names=await desk.names_of(stuck), pauses=pauses, quarantined=quarantined)

@@ -126,7 +126,7 @@ async def get_run(host: Host, run_id: RunId) -> Response:
 async def read_log(host: Host, run_id: RunId, after: After = 0, limit: Limit = 1000) -> Response:
     """Give the lines of a run's log with a number above ``after``, oldest first."""
     lines = await host.log.read(run_id, after=after, limit=limit)
-    if not lines:
+    if not lines and not host.log.knows_runs:
         await existing(host, run_id)
     return answer(LogPage(lines=tuple(lines), next_after=lines[-1].number if lines else after))
 

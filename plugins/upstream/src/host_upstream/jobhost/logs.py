@@ -26,6 +26,7 @@ class RestRunLog(RunLog):
     """Lines of a jobhost's runs; only the host that performs a run writes or deletes them."""
 
     lacks: ClassVar[frozenset[str]] = frozenset({"append", "prune"})
+    knows_runs: ClassVar[bool] = True
 
     def __init__(self, client: JobhostClient) -> None:
         self._client = client
@@ -35,14 +36,12 @@ class RestRunLog(RunLog):
         raise _refusal("written")
 
     async def read(self, run_id: UUID, *, after: int = 0, limit: int = PAGE) -> Sequence[RunLogLine]:
-        """Give lines with a number above ``after``, oldest first; none of a run that nobody knows."""
+        """Give lines with a number above ``after``, oldest first; raises RunNotFoundError."""
         found: list[RunLogLine] = []
         while len(found) < limit and after <= LAST_NUMBER:
             asked = min(limit - len(found), PAGE)
             query = (("after", str(max(after, 0))), ("limit", str(asked)))
-            page = await self._client.find(f"/runs/{run_id}/log", _Lines, missing=RunNotFoundError.code, query=query)
-            if page is None:
-                break
+            page = await self._client.get(f"/runs/{run_id}/log", _Lines, query)
             found += page.lines
             if len(page.lines) < asked:
                 break
@@ -53,7 +52,10 @@ class RestRunLog(RunLog):
         """Give lines above ``after`` and then each new one as it comes, also across restarts of the upstream."""
 
         async def read(last: int) -> Sequence[RunLogLine]:
-            return await self.read(run_id, after=last)
+            try:
+                return await self.read(run_id, after=last)
+            except RunNotFoundError:
+                return ()
 
         async with aclosing(RunFollower(self._client, run_id, read, after=after).lines()) as lines:
             async for line in lines:
