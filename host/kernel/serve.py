@@ -78,7 +78,20 @@ async def _serve_and_leave(host: Host, began: float) -> int:
         status = await _serve(host, began)
     finally:
         _leave_soon(status)
+        _hear_no_more()
     return status
+
+
+def _hear_no_more() -> None:
+    """Ignore signals that ask to end, as the process does: left to asyncio, the next one would kill it instead."""
+    ending = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ending)
+    try:
+        for number in ending:
+            asyncio.get_running_loop().remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ending)
 
 
 def _leave_soon(status: int) -> None:

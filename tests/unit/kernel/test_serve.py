@@ -187,6 +187,20 @@ def test_a_process_ends_although_a_job_never_does(serving, job: str) -> None:
     assert "host stopped" in host.said
 
 
+def test_signals_while_the_process_leaves_change_nothing(serving) -> None:
+    host = serving("DeafThread")
+    host.wait_said("host ready", "job began")
+    host.signal()
+    host.wait_said("host stopped")
+    while host.process.poll() is None:
+        host.signal(signal.SIGTERM)
+        host.signal(signal.SIGINT)
+        time.sleep(0.001)
+
+    assert host.ended(60) == 0
+    assert "Traceback" not in host.said
+
+
 def test_a_second_signal_cuts_the_drain_short(serving) -> None:
     host = serving("Waiting", "PT10M")
     host.wait_said("host ready", "job began")

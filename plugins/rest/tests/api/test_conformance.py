@@ -72,7 +72,7 @@ def conformance_of(method: str, path: str) -> Callable[..., None]:
 
     @schema.include(method=method, path=path).parametrize()
     @settings(
-        max_examples=5,
+        max_examples=4,
         derandomize=True,
         deadline=None,
         database=None,
