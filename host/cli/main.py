@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -65,7 +66,12 @@ def root(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the command line; ends the process."""
-    root(prog_name="jobhost")
+    try:
+        root(prog_name="jobhost")
+    except SystemExit as end:
+        if serving := sys.modules.get("host.kernel.serve"):  # not imported by commands that need none of it
+            serving.leave_untorn(end.code if isinstance(end.code, int) else int(end.code is not None))
+        raise
 
 
 def _find_data_directory(data: Path | None, config: Path | None) -> Path:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
+import logging
 import os
 import signal
 import sys
@@ -29,6 +31,8 @@ SAME_SIGNAL_SECONDS = 0.3
 """A repetition this soon is one signal told twice: to the whole process group, and again by a runner like uv."""
 GARBAGE_THRESHOLD = 20_000
 """Runs leave no cycles behind, so the collector need not look after every few hundred objects."""
+_leaving: list[int] = []
+"""The exit status, once the process that was a host is to end."""
 
 
 def tune_interpreter() -> None:
@@ -59,6 +63,7 @@ def serve(
 
     The process is to end then, and does so within LEAVE_SECONDS, whatever code of jobs still runs.
     """
+    atexit.register(_leave_untorn)  # before anything of the host's, so that it comes after all of that
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the loop takes it: by itself it ends the process
     configure_logging(log_format)
     tune_interpreter()
@@ -70,6 +75,26 @@ def serve(
         paused="asked for at start" if paused else None,
     )
     return asyncio.run(_serve_and_leave(host, began))
+
+
+def leave_untorn(status: int) -> None:
+    """Let a process that was a host end once its threads and exit functions have, before it is torn down.
+
+    A daemon thread may still run then, as one that sends a mail by TLS; it would find OpenSSL's memory freed.
+    """
+    _leaving.append(status)
+
+
+def _leave_untorn() -> None:
+    if _leaving:
+        _leave(_leaving[-1])
+
+
+def _leave(status: int) -> None:
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 async def _serve_and_leave(host: Host, began: float) -> int:
@@ -99,9 +124,7 @@ def _leave_soon(status: int) -> None:
 
     def leave() -> None:
         logger.error("left while code of jobs still runs", seconds=LEAVE_SECONDS)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        _leave(status)
 
     timer = threading.Timer(LEAVE_SECONDS, leave)
     timer.daemon = True

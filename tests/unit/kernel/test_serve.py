@@ -309,3 +309,31 @@ def test_a_signal_while_the_next_host_starts_undoes_it(serving) -> None:
     assert host.ended(60) == 0
     assert "start undone" in host.said
     assert "stopped at once" in host.said
+
+
+UNTORN = """
+import atexit, sys, threading, time
+from host.cli import main
+from host.kernel import serve
+
+def told(config, **options):
+    atexit.register(print, "an exit function")
+    thread = threading.Thread(target=lambda: (time.sleep(0.2), print("a thread")))
+    thread.start()
+    return 3
+
+class Torn:
+    def __del__(self):
+        print("torn down")
+
+kept = Torn()
+serve.Host.from_file = lambda *given, **more: None
+serve.asyncio.run = lambda ends: (ends.close(), told(None))[1]
+sys.argv[1:] = ["serve", "--config", "c.xml"]
+main.main()
+"""
+
+
+def test_a_process_that_was_a_host_ends_after_its_threads_and_before_it_is_torn_down() -> None:
+    done = subprocess.run([sys.executable, "-c", UNTORN], capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "a thread\nan exit function\n", "")
