@@ -37,9 +37,9 @@ class EngineStanding:
 
     async def ask(self) -> Standing:
         """Give how it stands; raises only what an engine of this host's own raises."""
-        scheduler, remote = self._container.find(Scheduler), self._container.find(RemoteEngine)
-        if scheduler is None and remote is not None:
+        if (remote := self._elsewhere()) is not None:
             return await self._of(remote)
+        scheduler = self._container.find(Scheduler)
         return Standing(
             timezone=scheduler.timezone() if scheduler else "UTC",
             unfinished=await self._unfinished(),
@@ -48,10 +48,14 @@ class EngineStanding:
 
     async def pauses(self) -> Sequence[Pause]:
         """Give what must not start, oldest first; raises what the engine raises, wherever it is."""
-        registry, remote = self._container.find(JobRegistry), self._container.find(RemoteEngine)
-        if registry is not None:
-            return await registry.pauses()
-        return await remote.pauses() if remote is not None else ()
+        if (remote := self._elsewhere()) is not None:
+            return await remote.pauses()
+        registry = self._container.find(JobRegistry)
+        return await registry.pauses() if registry else ()
+
+    def _elsewhere(self) -> RemoteEngine | None:
+        """Give the engine that performs the jobs, unless it is this host's own."""
+        return self._container.find(RemoteEngine) if self._container.find(Scheduler) is None else None
 
     async def _of(self, remote: RemoteEngine) -> Standing:
         try:

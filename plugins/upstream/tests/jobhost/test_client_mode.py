@@ -129,6 +129,9 @@ def test_it_starts_and_tells_how_it_is_while_its_upstream_is_down(tmp_path: Path
             status = await host.get(HostControl).status()
             assert status.state is HostState.READY
             assert (status.timezone, dict(status.unfinished), status.pauses) == ("", {}, ())
+            assert not status.is_engine_known
+            with pytest.raises(UpstreamUnavailableError):
+                await host.get(HostControl).pauses()
             with pytest.raises(UpstreamUnavailableError, match="refused"):
                 await host.jobs.jobs()
             status = await host.get(HostControl).status()
